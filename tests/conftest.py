@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from tests.support import company
 from tests.support.cli import config, rejse  # noqa: F401 - fixtures
-from tests.support.company import Told
+from tests.support.company import CompanyRun
 from tests.support.law import SOAK
 from tests.support.strict import absent
 
@@ -38,7 +38,7 @@ SLOW = (
     "transforms/identity/test_case_links",
     "transforms/identity/test_event_links",
 )  # fmt: skip
-SLOW_FIXTURES = {"browser", "real_data", "told"}
+SLOW_FIXTURES = {"browser", "real_data", "company_run"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,8 +66,8 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def company_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CompanyRun]:
     """The synthetic company with its stories, run once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("stories") / "company"
-    with company.running(folder, company.company(folder)) as found:
-        yield found
+    with company.running(folder, company.company(folder)) as finished:
+        yield finished

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from tests.support.import_graph import imported, module_of, package_of, refused_
 from tests.support.paths import FOLDERS, MODULES, ROOT, SQL, TEST_MODULES, name_of
 
 PYTHON = MODULES + TEST_MODULES
-SUPPORT = [path for path in TEST_MODULES if path.parent.name == "support"]
 #: Modules that run as a program of their own, beside the command line.
 PROGRAMS = ("expectations/server.py", "pipelines/demo/write.py")
 
@@ -99,10 +100,13 @@ def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SUPPORT], ids=name_of)
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_names_are_those_of_the_field(path: Path) -> None:
-    lines = {f"{name}: line {line}" for name, line in bound_names(tree_of(path))
-             if name.strip("_") in NAMELESS}  # fmt: skip
+    lines = {
+        f"{name}: line {line}"
+        for name, line in bound_names(tree_of(path))
+        if name.strip("_") in NAMELESS
+    }
     assert sorted(lines) == [], "name the value for what it is"
 
 
@@ -113,6 +117,45 @@ def test_a_name_that_says_nothing_is_found() -> None:
     )
     names = {name for name, _ in bound_names(ast.parse(code))}
     assert names & NAMELESS == {"told", "found", "who", "every", "said", "this"}
+
+
+#: A constant, by its name or a dotted one: `LIMIT`, `rejse.limits.LIMIT`.
+CONSTANT = re.compile(r"([\w.]+\.)?_?[A-Z][A-Z0-9_]+")
+#: Calls that set an attribute, which their first or second argument names.
+SETTERS = frozenset(["setattr", "delattr", "patch", "object"])
+
+
+def patched_constants(tree: ast.Module) -> Iterator[str]:
+    """Constants that a test sets in another module, also in a program that it has as a text."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in SETTERS:
+                texts = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
+                yield from (text for text in map(str, texts) if CONSTANT.fullmatch(text))
+            case ast.Attribute(attr=name, ctx=ast.Store()) if CONSTANT.fullmatch(name):
+                yield name
+            case ast.Constant(value=str(text)) if "\n" in text:
+                with suppress(SyntaxError):
+                    yield from patched_constants(ast.parse(re.sub(r"{(\w+)}", r"\1", text)))
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=name_of)
+def test_no_constant_is_patched(path: Path) -> None:
+    names = {*patched_constants(tree_of(path))} - {"SAMPLE_ROWS"}  # until the audit samples nothing
+    assert names == set(), "pass a parameter, or input of the real size"
+
+
+def test_a_patched_constant_is_found() -> None:
+    lines = (
+        'monkeypatch.setattr(plan, "LEAST", 1)',
+        'monkeypatch.setattr("rejse.jobs.plan.MOST", 2)',
+        'with mock.patch.object(plan, "_FEW", 3), mock.patch("rejse.SEEN"): plan.WIDE = 4',
+        'TEXT = "import plan\\nplan.TALL, hit = 0, signal.{name}"',
+        'monkeypatch.setattr(plan, "now", clock)',
+        'monkeypatch.setenv("REJSE_KEY", LIMIT)',
+    )
+    names = {*patched_constants(ast.parse("\n".join(lines)))}
+    assert names == {"LEAST", "rejse.jobs.plan.MOST", "_FEW", "rejse.SEEN", "WIDE", "TALL"}
 
 
 def test_no_test_imports_another() -> None:
@@ -129,11 +172,11 @@ def test_no_test_imports_another() -> None:
 def undocumented(path: Path) -> list[str]:
     """Public functions, classes and methods of a module without a docstring."""
     tree = tree_of(path)
-    found = [] if ast.get_docstring(tree) else ["the module"]
+    lacking = [] if ast.get_docstring(tree) else ["the module"]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            found += [] if ast.get_docstring(node) else [node.name]
-    return found
+            lacking += [] if ast.get_docstring(node) else [node.name]
+    return lacking
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -150,8 +193,11 @@ def test_every_folder_is_a_package() -> None:
 
 def test_what_is_imported_is_what_is_edited() -> None:
     """`src/rejse` holds links to the folders and nothing else, so that tools follow imports."""
-    links = {path.name: path.resolve() for path in (ROOT / "src" / "rejse").iterdir()
-             if path.is_symlink()}  # fmt: skip
+    links = {
+        path.name: path.resolve()
+        for path in (ROOT / "src" / "rejse").iterdir()
+        if path.is_symlink()
+    }
     assert links == {folder: ROOT / folder for folder in FOLDERS}
 
 

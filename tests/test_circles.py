@@ -18,7 +18,8 @@ from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.evidence import TESTS, Evidence, kind, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import TESTS, kind
 from tests.support import builders, store_builder, strategies
 from tests.support.core import context_of, score_events
 from tests.support.sql_world import table
@@ -141,28 +142,33 @@ def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, li
     past = {"time": "-60d", "customer": "past", "intent": "old"}
     rules = Rules(default_type=JourneyType(handoff_due=MINUTE))
     made = score_events(builders.table([past, *events]), PLACES, rules, {"crm": 2**60})
-    told = ("journeys", "steps", "sessions", "friction_evidence")
+    names = ("journeys", "steps", "sessions", "friction_evidence")
     until = {"crm": builders.micros(builders.moment("400d"))}
-    rows = {name: made[name].to_pylist() for name in told}
+    rows = {name: made[name].to_pylist() for name in names}
     store_builder.published(at, rows, frontiers=until)
-    scored = {"bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
-                         " where is_bad_end is not null",
-              "repeat_contact": "select journey_id, hazard, is_repeated as is_hit"
-                                " from v_scored_contacts"}  # fmt: skip
+    scored = {
+        "bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
+        " where is_bad_end is not null",
+        "repeat_contact": "select journey_id, hazard, is_repeated as is_hit from v_scored_contacts",
+    }
     with catalogue.connect(at) as opened:
-        [area] = table(opened, f"from v_validity_auc where target = '{target}' and ended_month is"
-                       " null")  # fmt: skip
+        [area] = table(
+            opened, f"from v_validity_auc where target = '{target}' and ended_month is null"
+        )
         return area, table(opened, scored[target]), table(opened, "from v_friction_evidence")
 
 
 def hazards(name: str, scored: list[Any], evidence: list[Any]) -> dict[bool, set[float]]:
     """What the kind alone would give each side."""
-    found: dict[bool, set[float]] = {True: set(), False: set()}
+    hazards_by_hit: dict[bool, set[float]] = {True: set(), False: set()}
     for row in scored:
-        of = [e["severity"] for e in evidence if e["journey_id"] == row["journey_id"]
-              and e["kind"] == name]  # fmt: skip
-        found[row["is_hit"]].add(round(-sum(map(log1p, (-s for s in of))), 9))
-    return found
+        of = [
+            e["severity"]
+            for e in evidence
+            if e["journey_id"] == row["journey_id"] and e["kind"] == name
+        ]
+        hazards_by_hit[row["is_hit"]].add(round(-sum(map(log1p, (-s for s in of))), 9))
+    return hazards_by_hit
 
 
 @pytest.mark.parametrize("name", sorted(ENDS))
@@ -188,22 +194,23 @@ def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> 
     the events in `until` only, where it had happened by the time given there.
     """
     ctx = context_of(t)
-    found, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
-    heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
-    rows = zip(found.row, ctx.steps.first[found.step], heavy, found.time, strict=True)
+    evidence, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
+    heavy = np.round(evidence.weight * evidence.intensity * evidence.confidence, 9).tolist()
+    rows = zip(evidence.row, ctx.steps.first[evidence.step], heavy, evidence.time, strict=True)
     named = {(ids[row], ids[at], s, int(when)) for row, at, s, when in rows}
     if until is None:
         return named
-    return {one for one in named
-            if one[0] in until and one[1] in until and one[3] <= until[one[1]]}  # fmt: skip
+    return {piece for piece in named
+            if piece[0] in until and piece[1] in until and piece[3] <= until[piece[1]]}  # fmt: skip
 
 
 def ended(t: Transcript, outcome: str) -> Transcript:
     """The same log, but what each customer's last mapped outcome that ends nothing was."""
     last = {e["customer"]: e["id"] for e in t.events
             if e.get("outcome") in ("informed", "partly", "error", "no_result")}  # fmt: skip
-    events = [{**e, "outcome": outcome} if last.get(e["customer"]) == e["id"] else e
-              for e in t.events]  # fmt: skip
+    events = [
+        {**e, "outcome": outcome} if last.get(e["customer"]) == e["id"] else e for e in t.events
+    ]
     return dataclasses.replace(t, events=tuple(events))
 
 
@@ -213,7 +220,7 @@ def test_no_kind_in_the_test_of_ends_sees_how_it_ended(seed: int) -> None:
     t = strategies.many(seed, 400)
     seen = {name for name in KINDS if pieces(ended(t, "informed"), name)
             != pieces(ended(t, "error"), name)}  # fmt: skip
-    assert seen <= {name for name, one in KINDS.items() if "bad_end" in one.circular_with}
+    assert seen <= {name for name, spec in KINDS.items() if "bad_end" in spec.circular_with}
     assert {"dead_end", "channel_fallback", "repeat_contact"} <= seen
 
 
@@ -242,7 +249,7 @@ def test_no_kind_in_the_test_of_repeats_sees_what_follows(seed: int) -> None:
     """What had happened by the end of a contact is the same, whatever came after it."""
     whole, some, until = of_one_thread(seed)
     seen = {name for name in KINDS if pieces(whole, name, until) != pieces(some, name, until)}
-    assert seen <= {name for name, one in KINDS.items() if "repeat_contact" in one.circular_with}
+    assert seen <= {name for name, spec in KINDS.items() if "repeat_contact" in spec.circular_with}
     assert {"dead_end", "transfer", "handoff_dropped", "promise_broken"} <= seen
 
 
@@ -252,7 +259,7 @@ def test_a_circle_is_declared_with_its_reason() -> None:
             kind(
                 "node", "x", {"outcome"}, label="None", story="met nothing", circular_with=declared
             )(_detect)
-    assert {test for one in KINDS.values() for test in one.circular_with} <= set(TESTS)
+    assert {test for spec in KINDS.values() for test in spec.circular_with} <= set(TESTS)
     assert "_detect" not in KINDS
 
 
@@ -267,12 +274,12 @@ def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> N
         kinds = {row["kind"]: row for row in table(opened, "from v_kinds")}
         tests = {row["test"]: row["left_out"] for row in table(opened, "from v_validity_tests")}
     assert set(kinds) == set(KINDS)
-    for name, one in KINDS.items():
+    for name, spec in KINDS.items():
         row = kinds[name]
-        assert row["circular_with"] == sorted(one.circular_with)
-        assert all(reason in row["circular_reasons"] for reason in one.circular_with.values())
-        assert (row["circular_reasons"] is None) == (one.circular_with == {})
-        assert (row["locus"], row["is_launch"]) == (one.locus, one.is_launch)
+        assert row["circular_with"] == sorted(spec.circular_with)
+        assert all(reason in row["circular_reasons"] for reason in spec.circular_with.values())
+        assert (row["circular_reasons"] is None) == (spec.circular_with == {})
+        assert (row["locus"], row["is_launch"]) == (spec.locus, spec.is_launch)
     assert set(tests) == set(TESTS)
     assert tests["ces"] == tests["experience"] == [], "no kind reads an answer"
     assert tests["bad_end"] == sorted({*ENDS, "channel_switch"})

@@ -28,14 +28,15 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 RUN = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
 SPOKEN = [
-    ROOT / "README.md", *(ROOT / name for name in ("Makefile", "pyproject.toml")),
+    ROOT / "README.md",
+    *(ROOT / name for name in ("Makefile", "pyproject.toml")),
     *sorted(
         path
         for folder in ("pipelines", "transforms", "expectations", "sql", "tests", "docs")
         for ending in ("py", "sql", "yaml", "toml", "jinja", "md")
         for path in (ROOT / folder).rglob(f"*.{ending}")
     ),
-]  # fmt: skip
+]
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A page that a file names from the root, and a link of a page to another one.
 NAMED = re.compile(r"(?<![\w/])(docs/[\w/-]+\.md)(?:#([\w-]+))?")
@@ -53,8 +54,8 @@ def name_of(path: Path) -> str:
 
 def fences(path: Path, *kinds: str) -> list[tuple[str, str]]:
     """Options and text of a page's blocks of some kinds."""
-    found = FENCE.findall(path.read_text(encoding="utf-8"))
-    return [(options.strip(), text) for kind, options, text in found if kind in kinds]
+    blocks = FENCE.findall(path.read_text(encoding="utf-8"))
+    return [(options.strip(), text) for kind, options, text in blocks if kind in kinds]
 
 
 @dataclass
@@ -113,8 +114,11 @@ class Shell:
             'export -p; declare -f; echo cd $(printf %q "$PWD"); exit $code'
         )
         done = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
 
@@ -127,17 +131,17 @@ def test_commands_print_what_the_page_says(
     for command in commands(path):
         code, printed = shell.run(command.text)
         assert code == 0, f"$ {command.text}\n{printed}"
-        came = plain(printed) if command.varies else printed
-        came = "".join(f"{line.rstrip()}\n" for line in came.splitlines())
-        agrees = bool(pattern(command).fullmatch(came))
-        assert agrees, f"$ {command.text}\nprinted\n{came}\nthe page says\n{command.printed}"
+        output = plain(printed) if command.varies else printed
+        output = "".join(f"{line.rstrip()}\n" for line in output.splitlines())
+        agrees = bool(pattern(command).fullmatch(output))
+        assert agrees, f"$ {command.text}\nprinted\n{output}\nthe page says\n{command.printed}"
 
 
 def test_a_page_that_says_otherwise_is_found() -> None:
-    said = Command("true", varies=False, printed=["read 6 = ...", "...", "published"])
-    assert pattern(said).fullmatch("read 6 = kept 5\nany\nlines\npublished\n")
-    assert not pattern(said).fullmatch("read 7 = kept 5\npublished\n")
-    assert not pattern(said).fullmatch("read 6 = kept 5\npublished\nmore\n")
+    command = Command("true", varies=False, printed=["read 6 = ...", "...", "published"])
+    assert pattern(command).fullmatch("read 6 = kept 5\nany\nlines\npublished\n")
+    assert not pattern(command).fullmatch("read 7 = kept 5\npublished\n")
+    assert not pattern(command).fullmatch("read 6 = kept 5\npublished\nmore\n")
 
 
 def called(path: Path) -> Iterator[list[str]]:
@@ -175,8 +179,8 @@ def test_an_option_that_is_gone_is_found() -> None:
 def test_settings_exist(path: Path) -> None:
     source = {"files": "a.csv", "mapping": "a.sql", "schema": "a.json"}
     for _, text in fences(path, "toml"):
-        said = {"root": ".", "sources": {"a": source}, **tomllib.loads(text)}
-        Settings.model_validate(said, context={"root": Path()})
+        given = {"root": ".", "sources": {"a": source}, **tomllib.loads(text)}
+        Settings.model_validate(given, context={"root": Path()})
 
 
 def anchors(path: Path) -> set[str]:
@@ -194,20 +198,22 @@ def leads_nowhere(target: Path, anchor: str) -> bool:
 def lost(path: Path) -> list[str]:
     """References of a file that lead nowhere."""
     text = path.read_text(encoding="utf-8")
-    found = [(ROOT / page, anchor) for page, anchor in NAMED.findall(text)]
+    links = [(ROOT / page, anchor) for page, anchor in NAMED.findall(text)]
     if path.suffix == ".md":
-        found += [(path.parent / page, anchor) for page, anchor in LINK.findall(text)]
-    return [f"{name_of(path)}: {at}#{to}" for at, to in found if leads_nowhere(at, to)]
+        links += [(path.parent / page, anchor) for page, anchor in LINK.findall(text)]
+    return [f"{name_of(path)}: {at}#{to}" for at, to in links if leads_nowhere(at, to)]
 
 
 def test_references_lead_somewhere() -> None:
-    assert [one for path in SPOKEN for one in lost(path)] == []
+    assert [reference for path in SPOKEN for reference in lost(path)] == []
 
 
 def test_rules_are_cited_by_page_and_anchor() -> None:
     notes = re.compile(r"\b\d+-(rules|scores|contract|journeys|outputs|trust|mission|live)\b")
-    said = {name_of(path): notes.search(path.read_text(encoding="utf-8")) for path in SPOKEN}
-    assert [name for name, found in said.items() if found] == []
+    notes_by_page = {
+        name_of(path): notes.search(path.read_text(encoding="utf-8")) for path in SPOKEN
+    }
+    assert [name for name, match in notes_by_page.items() if match] == []
 
 
 def test_a_reference_to_nothing_is_found() -> None:

@@ -18,8 +18,8 @@ def stores(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def different(first: Path, second: Path, **renamed: str) -> dict[str, tuple[str, ...]]:
-    found = equal_stores.compare(first, second, renamed)
-    return {table.table: table.differences for table in found if table.differences}
+    compared = equal_stores.compare(first, second, renamed)
+    return {table.table: table.differences for table in compared if table.differences}
 
 
 def test_stores_of_two_runs_are_equal(

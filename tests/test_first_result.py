@@ -30,30 +30,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_least_log_gives_a_first_result(folder: Path) -> None:
-    found = settings.load(folder)
-    assert check(found).sources[0].accepted == 5
-    result = run(found, RunRequest(complete=True, audit=None))
+    project = settings.load(folder)
+    assert check(project).sources[0].accepted == 5
+    result = run(project, RunRequest(complete=True, audit=None))
     assert result.status == "published"
     assert result.counts == {
         "read": 6, "kept": 4, "duplicate": 0, "late": 0, "rejected": 2, "erased": 0,
     }  # fmt: skip
     assert result.reasons == {"missing_time": 1, "non_person": 1}
-    with connect(found.store) as con:
+    with connect(project.store) as con:
         rows = con.sql("select n_events, n_channels from v_journeys order by all").fetchall()
         kinds = con.sql("select distinct kind from v_friction_evidence order by 1").fetchall()
     assert rows == [(1, 1), (1, 1), (2, 2)]  # the pigeon came by channel `other`
     assert kinds == [("channel_fallback",), ("channel_switch",)]
-    assert run(found, RunRequest(complete=True, audit=None)).status == "nothing_new"
+    assert run(project, RunRequest(complete=True, audit=None)).status == "nothing_new"
 
 
 def test_no_raw_identity_and_no_key_lies_in_the_store(folder: Path) -> None:
     import duckdb
 
-    found = settings.load(folder)
-    result = run(found, RunRequest(complete=True, audit=None))
+    project = settings.load(folder)
+    result = run(project, RunRequest(complete=True, audit=None))
     assert result.counts["kept"] == 4
-    key = found.key_file.read_text().strip().encode()
-    files = [path for path in found.store.rglob("*") if path.is_file()]
+    key = project.key_file.read_text().strip().encode()
+    files = [path for path in project.store.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if key in path.read_bytes()]
     with duckdb.connect() as con:

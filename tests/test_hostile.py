@@ -39,9 +39,9 @@ WHOLE = {"1.00": "1", "-1.00": "-1", "-0.0": "0", "0.00": "0"}
 
 
 def suite(real_data: Path) -> list[Path]:
-    found = sorted((real_data / "hostile" / "json_suite" / "test_parsing").glob("*.json"))
-    assert len(found) == 318
-    return found
+    paths = sorted((real_data / "hostile" / "json_suite" / "test_parsing").glob("*.json"))
+    assert len(paths) == 318
+    return paths
 
 
 def schema_of(data: bytes) -> pa.Schema:
@@ -50,7 +50,7 @@ def schema_of(data: bytes) -> pa.Schema:
         value = json.loads(data)
     except (ValueError, RecursionError):
         value = None
-    names = [one for one in value if one == printable(one)] if isinstance(value, dict) else []
+    names = [name for name in value if name == printable(name)] if isinstance(value, dict) else []
     return pa.schema([(name, pa.string()) for name in names] or [("a", pa.string())])
 
 
@@ -76,9 +76,9 @@ def test_each_json_text_as_one_record(real_data: Path) -> None:
 
 
 def assert_unchanged(row: dict[str, Any], value: dict[str, Any]) -> None:
-    for name, found in row.items():
-        one = value.get(name)
-        assert found == one or json.loads(found) == one, (name, found, one)
+    for name, read in row.items():
+        original = value.get(name)
+        assert read == original or json.loads(read) == original, (name, read, original)
 
 
 def test_each_json_text_as_a_file_of_lines(real_data: Path, tmp_path: Path) -> None:
@@ -92,13 +92,15 @@ def test_each_json_text_as_a_file_of_lines(real_data: Path, tmp_path: Path) -> N
         assert len(rows) + len(refused) == filled + 1, path.name
         assert rows[-1]["a"] == "the next line", path.name
         if path.name.startswith("n_") and filled == 1:
-            assert [one["reason"] for one in refused] in (["not_json"], ["too_deep"]), path.name
+            assert [reject["reason"] for reject in refused] in (["not_json"], ["too_deep"]), (
+                path.name
+            )
 
 
 def naughty(real_data: Path) -> list[str]:
-    found = json.loads((real_data / "hostile" / "blns" / "blns.json").read_text("utf-8"))
-    assert len(found) == 515
-    return [str(one) for one in found]
+    strings = json.loads((real_data / "hostile" / "blns" / "blns.json").read_text("utf-8"))
+    assert len(strings) == 515
+    return [str(string) for string in strings]
 
 
 def write(path: Path, texts: list[str]) -> None:
@@ -120,7 +122,7 @@ def test_naughty_strings_survive_in_every_text_field(
     schema = pa.schema([("n", pa.string()), ("text", pa.string())])
     rows, refused = edge.read(tmp_path / f"l.{kind}", schema)
     assert refused == []
-    assert [one["text"] for one in rows] == texts
+    assert [row["text"] for row in rows] == texts
     fields = ", ".join(f'text as "{name}"' for name in FREE)
     mapping = SourceMapping(
         "select n as id, timestamp '2026-01-01' as time, 'c' || text as identity,"
@@ -129,29 +131,31 @@ def test_naughty_strings_survive_in_every_text_field(
         schema,
         "crm",
     )
-    batch = pa.RecordBatch.from_pylist([{k: one[k] for k in schema.names} for one in rows], schema)
+    batch = pa.RecordBatch.from_pylist([{k: row[k] for k in schema.names} for row in rows], schema)
     events, none, notes = edge.through(
         mapping, RawBatch("crm", "l", 1, batch, None, rejects.empty())
     )
     assert none.num_rows == 0
     for name in FREE:  # the empty text is none there, and counted
-        assert events.column(name).to_pylist() == [one or None for one in texts], name
+        assert events.column(name).to_pylist() == [text or None for text in texts], name
         assert notes[f"empty_{name}"] == texts.count("")
     cases = events.column("case_id").to_pylist()
-    assert cases == [WHOLE.get(one, one) or None for one in texts]
-    assert events.column("activity").to_pylist() == [f"x{one}" for one in texts]
-    assert [dict(one)["key"] for one in events.column("attrs").to_pylist()] == texts
+    assert cases == [WHOLE.get(text, text) or None for text in texts]
+    assert events.column("activity").to_pylist() == [f"x{text}" for text in texts]
+    assert [dict(text)["key"] for text in events.column("attrs").to_pylist()] == texts
     assert len(set(events.column("customer_key").to_pylist())) == len(set(texts))
 
 
 def test_naughty_strings_are_refused_as_they_are(real_data: Path) -> None:
     texts = naughty(real_data)
-    batch = edge.raw([edge.row(n, time=one, activity=one) for n, one in enumerate(texts)])
+    batch = edge.raw([edge.row(n, time=text, activity=text) for n, text in enumerate(texts)])
     _, refused, _ = edge.through(SourceMapping(edge.PLAIN, edge.RAW, "crm"), batch)
-    payloads = [json.loads(one) for one in refused.column("payload").to_pylist()]
-    at = [int(one.partition(":")[2]) - 1 for one in refused.column("position").to_pylist()]
+    payloads = [json.loads(payload) for payload in refused.column("payload").to_pylist()]
+    at = [
+        int(position.partition(":")[2]) - 1 for position in refused.column("position").to_pylist()
+    ]
     assert len(at) > 500
-    assert [one["activity"] for one in payloads] == [texts[place] for place in at]
+    assert [payload["activity"] for payload in payloads] == [texts[place] for place in at]
 
 
 def test_csv_spectrum(real_data: Path) -> None:
@@ -167,7 +171,7 @@ def test_csv_spectrum(real_data: Path) -> None:
         schema = pa.schema([(name, pa.string()) for name in wanted[0]])
         rows, refused = edge.read(path, schema)
         assert refused == []
-        assert rows == [{**one, "_row": n + 1} for n, one in enumerate(wanted)], path.name
+        assert rows == [{**row, "_row": n + 1} for n, row in enumerate(wanted)], path.name
 
 
 def test_corrupt_parquet(real_data: Path) -> None:
@@ -181,10 +185,10 @@ def test_corrupt_parquet(real_data: Path) -> None:
         rows, refused = edge.read(path, schema)
         if path.stem == READABLE:
             same = duckdb.sql(f"select min_fl from '{path}'").fetchall()
-            assert [(one["min_fl"],) for one in rows] == same and refused == []
+            assert [(row["min_fl"],) for row in rows] == same and refused == []
             continue
         assert rows == [], path.name
-        assert [one["reason"] for one in refused] == ["unreadable_parquet"], path.name
+        assert [reject["reason"] for reject in refused] == ["unreadable_parquet"], path.name
         assert refused[0]["detail"] and refused[0]["position"] == f"{path.name}:1"
 
 
@@ -200,6 +204,6 @@ def test_mutated_files_lose_nothing(real_data: Path, tmp_path: Path) -> None:
         rows, refused = edge.read(tmp_path / "l.jsonl", edge.RAW)
         filled = sum(bool(line.strip(b" \t\r\n")) for line in bytes(data).split(b"\n"))
         assert len(rows) + len(refused) == filled
-        found = [json.dumps({k: v for k, v in one.items() if k != "_row"}) for one in rows]
+        texts = [json.dumps({k: v for k, v in row.items() if k != "_row"}) for row in rows]
         kept = set(lines.decode().splitlines())
-        assert len(kept.intersection(found)) >= 14
+        assert len(kept.intersection(texts)) >= 14

@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
 from rejse.transforms.schema.registry import Metric, metrics, needs_of
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
-from rejse.transforms.scoring.friction.evidence import PROVIDED_BY
+from rejse.transforms.scoring.friction.kinds import PROVIDED_BY
 from tests.support import builders
 
 DAY = 86_400
@@ -113,41 +113,46 @@ OF_RECORDS = {
     "n_asked_understood",
 }  # fmt: skip
 RULES = Rules(default_type=JourneyType(), sources={"crm": frozenset()})
-MADE_OF = [one for one in metrics() if one.inputs]
+MADE_OF = [metric for metric in metrics() if metric.inputs]
 #: What is read out of other fields -> those.
 TOLD: Mapping[str, frozenset[str]] = {
     **{name: frozenset().union(*ways) for name, ways in PROVIDED_BY.items()},
-    "silo": frozenset().union(*PROVIDED_BY["owner"]), "stage": frozenset({"stage", "@touchpoints"}),
+    "silo": frozenset().union(*PROVIDED_BY["owner"]),
+    "stage": frozenset({"stage", "@touchpoints"}),
     "question": frozenset({"activity"}),
-}  # fmt: skip
+}
 
 
-def published(gone: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
+def published(left_out: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
     """Journeys and steps without some columns and (`@name`) tables."""
-    gone = set(gone)
+    left_out = set(left_out)
     kept = {
         name: [{**dict.fromkeys(TABLES[name].schema.names), **row} for row in rows]
         for name, rows in OPERATIONAL.items()
-        if f"@{name}" not in gone
+        if f"@{name}" not in left_out
     }
     data = Operational({n: pa.Table.from_pylist(r, TABLES[n].schema) for n, r in kept.items()})
-    rows = [{name: value for name, value in row.items() if name not in gone} for row in ROWS]
+    rows = [{name: value for name, value in row.items() if name not in left_out} for row in ROWS]
     far = {"crm": builders.micros(FAR)}
     ctx = build_context(builders.table(rows), data, RULES, far)
-    found = score_journeys(ctx)
-    said = {"time": 10 * DAY, "customer": "talks"}
-    answers = [said | {n: v for n, v in row.items() if n not in gone} for row in ANSWERS]
-    rules = replace(RULES, sources={**RULES.sources, "survey": frozenset({"action_time"} - gone)})
+    scored = score_journeys(ctx)
+    answer = {"time": 10 * DAY, "customer": "talks"}
+    answers = [answer | {n: v for n, v in row.items() if n not in left_out} for row in ANSWERS]
+    rules = replace(
+        RULES, sources={**RULES.sources, "survey": frozenset({"action_time"} - left_out)}
+    )
     x_far = {"survey": builders.micros(FAR)}
-    felt = attach(builders.x_table(answers), ctx.sessionised, found, rules, far, x_far)
-    return {name: (found | felt)[name].to_pylist() for name in TABLE_OF.values()}
+    felt = attach(builders.x_table(answers), ctx.sessionised, scored, rules, far, x_far)
+    return {name: (scored | felt)[name].to_pylist() for name in TABLE_OF.values()}
 
 
 FAR = builders.moment("90d")
 TABLE_OF = {
-    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey": "journeys",
+    "step": "steps",
+    "experience": "experience",
     "journey_experience": "journey_experience",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -155,25 +160,27 @@ def whole() -> dict[str, list[dict[str, Any]]]:
     return published()
 
 
-@pytest.mark.parametrize("one", MADE_OF, ids=lambda one: f"{one.grain}-{one.name}")
+@pytest.mark.parametrize("metric", MADE_OF, ids=lambda metric: f"{metric.grain}-{metric.name}")
 def test_without_its_inputs_a_metric_is_null(
-    one: Metric, whole: dict[str, list[dict[str, Any]]]
+    metric: Metric, whole: dict[str, list[dict[str, Any]]]
 ) -> None:
-    rows = whole[TABLE_OF[one.grain]]
-    least = 0 if one.column.name.startswith("n_") else -1
-    shown = [row[one.name] for row in rows if row[one.name] is not None]
+    rows = whole[TABLE_OF[metric.grain]]
+    least = 0 if metric.column.name.startswith("n_") else -1
+    shown = [row[metric.name] for row in rows if row[metric.name] is not None]
     assert any(isinstance(value, str) or value > least for value in shown), "nothing to find"
-    gone = {part for names in one.inputs for name in names for part in TOLD.get(name, {name})}
-    without = published(gone)[TABLE_OF[one.grain]]
-    assert {row[one.name] for row in without} == {None}
+    inputs = {part for names in metric.inputs for name in names for part in TOLD.get(name, {name})}
+    without = published(inputs)[TABLE_OF[metric.grain]]
+    assert {row[metric.name] for row in without} == {None}
 
 
 OF_EVENTS = set(BY_NAME) - set(REQUIRED) - {"recordedtime", "identity", "previousidentity"}
 OPTIONAL = sorted(OF_EVENTS | {field.name for field in BODY} - set(EXPERIENCE.needed))
 COUNTS = [
-    one
-    for one in metrics()
-    if one.grain in TABLE_OF and pa.types.is_integer(one.column.type) and one.name not in OF_RECORDS
+    metric
+    for metric in metrics()
+    if metric.grain in TABLE_OF
+    and pa.types.is_integer(metric.column.type)
+    and metric.name not in OF_RECORDS
 ]
 
 
@@ -183,24 +190,24 @@ def test_no_count_falls_to_zero_because_a_field_is_not_logged(
 ) -> None:
     """Of a metric that does not declare it."""
     without = published({name})
-    for one in COUNTS:
-        is_declared = any(name in TOLD.get(part, {part}) for made in one.inputs for part in made)
+    for metric in COUNTS:
+        is_declared = any(name in TOLD.get(part, {part}) for made in metric.inputs for part in made)
         if is_declared:
             continue
         before, after = (
-            [row[one.name] for row in rows[TABLE_OF[one.grain]]] for rows in (whole, without)
+            [row[metric.name] for row in rows[TABLE_OF[metric.grain]]] for rows in (whole, without)
         )
         if any(before):
-            assert any(after) or set(after) == {None}, one.name
+            assert any(after) or set(after) == {None}, metric.name
 
 
 def test_inputs_are_fields_tables_or_what_they_tell() -> None:
     known = set(BY_NAME) | {f"@{name}" for name in TABLES} | set(TOLD)
     of_answers = {"experience", "journey_experience"}
-    told_by = [one.inputs for one in MADE_OF if one.grain not in of_answers]
+    told_by = [metric.inputs for metric in MADE_OF if metric.grain not in of_answers]
     for made_of in told_by + [kind.inputs for kind in KINDS.values()]:
         assert all(names <= known for names in made_of)
-    for made_of in [one.inputs for one in MADE_OF if one.grain in of_answers]:
+    for made_of in [metric.inputs for metric in MADE_OF if metric.grain in of_answers]:
         assert all(names <= set(EXPERIENCE.by_name) for names in made_of)
 
 

@@ -31,10 +31,12 @@ SCORES = settings(max_examples=examples(200))
 Tables = Mapping[str, pa.Table]
 
 
-def content(found: Tables) -> dict[str, list[dict[str, Any]]]:
+def content(tables_found: Tables) -> dict[str, list[dict[str, Any]]]:
     """Rows of every table, in the order of their declared keys."""
     return {
-        name: sorted(found[name].to_pylist(), key=lambda row: [str(row[k]) for k in table.key])
+        name: sorted(
+            tables_found[name].to_pylist(), key=lambda row: [str(row[k]) for k in table.key]
+        )
         for name, table in tables().items()
     }
 
@@ -71,10 +73,10 @@ def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None
 
 def test_no_events_give_empty_tables_of_the_declared_schema() -> None:
     blank = builders.table([{"time": 0}]).slice(0, 0)
-    found = score_events(blank, operational_of(_nothing()), _nothing().rules, {})
+    scored = score_events(blank, operational_of(_nothing()), _nothing().rules, {})
     for name, table in tables().items():
-        assert found[name].num_rows == 0
-        assert set(table.schema.names) <= set(found[name].column_names)
+        assert scored[name].num_rows == 0
+        assert set(table.schema.names) <= set(scored[name].column_names)
 
 
 def _nothing() -> Transcript:
@@ -84,12 +86,12 @@ def _nothing() -> Transcript:
 @QUICK
 @given(strategies.transcripts())
 def test_rows_keep_their_declarations(t: Transcript) -> None:
-    found = score_transcript(t, builders.table(t.events))
+    scored = score_transcript(t, builders.table(t.events))
     for name, table in tables().items():
-        keys = [tuple(row[k] for k in table.key) for row in found[name].to_pylist()]
+        keys = [tuple(row[k] for k in table.key) for row in scored[name].to_pylist()]
         assert len(keys) == len(set(keys)), name
         for column in table.columns:
-            values = [v for v in found[name].column(column.name).to_pylist() if v is not None]
+            values = [v for v in scored[name].column(column.name).to_pylist() if v is not None]
             if not column.nullable:
                 assert len(values) == len(keys), f"{name}.{column.name}"
             if column.low is not None:
@@ -103,9 +105,11 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 @QUICK
 @given(strategies.transcripts())
 def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
-    found = content(score_transcript(t, builders.table(t.events)))
-    for journey in found["journeys"]:
-        mine = [e for e in found["friction_evidence"] if e["journey_id"] == journey["journey_id"]]
+    contents = content(score_transcript(t, builders.table(t.events)))
+    for journey in contents["journeys"]:
+        mine = [
+            e for e in contents["friction_evidence"] if e["journey_id"] == journey["journey_id"]
+        ]
         assert journey["n_evidence"] == len(mine)
         if mine:
             assert sum(e["share"] for e in mine) == pytest.approx(1, abs=1e-12)
@@ -127,10 +131,10 @@ def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
 @pytest.mark.parametrize("rich", [False, True], ids=["plain", "rich"])
 def test_the_oracle_agrees(seed: int, rich: bool) -> None:
     whole = strategies.many(seed, 100, rich)
-    if found := mismatches(whole):
-        one = smallest_mismatch(whole)
-        told = "\n".join(map(str, (*one.events, one.frontier, *mismatches(one))))
-        pytest.fail(f"{len(found)} differences; the smallest customer:\n{told}")
+    if differences := mismatches(whole):
+        smallest = smallest_mismatch(whole)
+        text = "\n".join(map(str, (*smallest.events, smallest.frontier, *mismatches(smallest))))
+        pytest.fail(f"{len(differences)} differences; the smallest customer:\n{text}")
 
 
 # Laws of the score --------------------------------------------------------------------------
@@ -153,20 +157,20 @@ def pieces(draw: st.DrawFn, least: int = 1) -> list[tuple[int, str, float]]:
     ]
 
 
-def hazards(found: list[tuple[int, str, float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def hazards(evidence: list[tuple[int, str, float]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     kinds = sorted(KINDS)
     return rank_hazards(
-        np.array([s for _, _, s in found]),
-        np.array([step for step, _, _ in found], dtype=np.int64),
-        np.array([kinds.index(kind) for _, kind, _ in found], dtype=np.int64),
-        np.arange(len(found)),
+        np.array([s for _, _, s in evidence]),
+        np.array([step for step, _, _ in evidence], dtype=np.int64),
+        np.array([kinds.index(kind) for _, kind, _ in evidence], dtype=np.int64),
+        np.arange(len(evidence)),
     ).hazard
 
 
-def score(found: list[tuple[int, str, float]]) -> float:
-    if not found:
+def score(evidence: list[tuple[int, str, float]]) -> float:
+    if not evidence:
         return 0.0
-    h = total(hazards(found), np.zeros(len(found), np.int64), 1)
+    h = total(hazards(evidence), np.zeros(len(evidence), np.int64), 1)
     return float(friction_of(h)[0])
 
 
@@ -177,49 +181,51 @@ def test_every_kind_has_a_weight_and_every_weight_a_kind() -> None:
 
 @SCORES
 @given(pieces())
-def test_friction_is_bounded_and_zero_only_without_evidence(found: list[Any]) -> None:
-    assert 0 < score(found) < 100
+def test_friction_is_bounded_and_zero_only_without_evidence(evidence: list[Any]) -> None:
+    assert 0 < score(evidence) < 100
 
 
 @SCORES
 @given(pieces(), KIND, SHARE, st.integers(0, 5))
 def test_more_evidence_never_lowers_friction(
-    found: list[Any], kind: str, g: float, step: int
+    evidence: list[Any], kind: str, g: float, step: int
 ) -> None:
-    more = [*found, (step, kind, WEIGHTS[kind] * g)]
-    assert score(more) >= score(found) - 1e-9
+    more = [*evidence, (step, kind, WEIGHTS[kind] * g)]
+    assert score(more) >= score(evidence) - 1e-9
 
 
 @SCORES
 @given(pieces(), st.data(), st.floats(1.0, 3.0))
-def test_worse_evidence_never_lowers_friction(found: list[Any], data: Any, factor: float) -> None:
-    at = data.draw(st.integers(0, len(found) - 1))
-    step, kind, s = found[at]
-    worse = [*found[:at], (step, kind, min(s * factor, MAX_SEVERITY)), *found[at + 1 :]]
-    assert score(worse) >= score(found) - 1e-9
+def test_worse_evidence_never_lowers_friction(
+    evidence: list[Any], data: Any, factor: float
+) -> None:
+    at = data.draw(st.integers(0, len(evidence) - 1))
+    step, kind, s = evidence[at]
+    worse = [*evidence[:at], (step, kind, min(s * factor, MAX_SEVERITY)), *evidence[at + 1 :]]
+    assert score(worse) >= score(evidence) - 1e-9
 
 
 @SCORES
 @given(pieces())
-def test_good_steps_never_dilute(found: list[Any]) -> None:
-    assert score(found) >= 100 * max(s for _, _, s in found) - 1e-9
+def test_good_steps_never_dilute(evidence: list[Any]) -> None:
+    assert score(evidence) >= 100 * max(s for _, _, s in evidence) - 1e-9
 
 
 @SCORES
 @given(pieces(), st.randoms(use_true_random=False))
-def test_friction_is_order_free(found: list[Any], chance: random.Random) -> None:
-    shuffled = list(found)
+def test_friction_is_order_free(evidence: list[Any], chance: random.Random) -> None:
+    shuffled = list(evidence)
     chance.shuffle(shuffled)
-    assert score(shuffled) == pytest.approx(score(found), abs=1e-9)
+    assert score(shuffled) == pytest.approx(score(evidence), abs=1e-9)
 
 
 @SCORES
 @given(pieces())
-def test_hazards_add_up_over_steps(found: list[Any]) -> None:
-    h = hazards(found)
-    steps = np.array([step for step, _, _ in found])
+def test_hazards_add_up_over_steps(evidence: list[Any]) -> None:
+    h = hazards(evidence)
+    steps = np.array([step for step, _, _ in evidence])
     apart = sum(
-        float(hazards([piece for piece in found if piece[0] == step]).sum())
+        float(hazards([piece for piece in evidence if piece[0] == step]).sum())
         for step in np.unique(steps)
     )
     assert apart == pytest.approx(float(h.sum()), rel=1e-12)

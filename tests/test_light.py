@@ -46,11 +46,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )  # fmt: skip
 def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, ...]) -> None:
     configured = () if args == ("metrics",) else ("--config", "rejse.toml")
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", CODE, *args, *configured],
-        cwd=place, env=env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=place,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 
@@ -66,7 +70,7 @@ print(result.status, "apache_beam" in sys.modules)
 
 def test_a_run_does_not_import_beam(tmp_path: Path) -> None:
     installation(tmp_path, {"a.jsonl": lines([row(n) for n in range(4)])})
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", RUN, str(tmp_path)],
         cwd=ROOT, env=env, capture_output=True, text=True, check=True,
@@ -76,12 +80,12 @@ def test_a_run_does_not_import_beam(tmp_path: Path) -> None:
 
 def project() -> dict[str, list[str]]:
     """Requirements of the project by extra, its own under the empty name."""
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"": said["dependencies"], **said["optional-dependencies"]}
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": metadata["dependencies"], **metadata["optional-dependencies"]}
 
 
 def test_what_run_needs_is_no_extra() -> None:
-    own = {canonicalize_name(Requirement(one).name) for one in project()[""]}
+    own = {canonicalize_name(Requirement(line).name) for line in project()[""]}
     assert {"great-expectations", "duckdb-engine", "sqlalchemy", "apache-beam"} <= own
     assert set(project()) == {"", "calibrate", "dev"}
 
@@ -90,8 +94,10 @@ def test_the_lock_has_all_that_is_required() -> None:
     locked = {}
     for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
         if "==" in line and not line.startswith((" ", "#")):
-            one = Requirement(line.rstrip(" \\"))
-            locked[canonicalize_name(one.name)] = str(one.specifier).removeprefix("==")
-    for text in (one for some in project().values() for one in some):
+            requirement = Requirement(line.rstrip(" \\"))
+            locked[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix(
+                "=="
+            )
+    for text in (requirement for some in project().values() for requirement in some):
         wanted = Requirement(text)
         assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), text

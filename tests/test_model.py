@@ -108,20 +108,23 @@ class Store:
 
     def link(self) -> None:
         """Somebody is known to be another's."""
-        found = [self.source.link() for _ in range(20)]
-        self._relink("link", [[*self.links, one] for one in found])
+        drawn = [self.source.link() for _ in range(20)]
+        self._relink("link", [[*self.links, new_link] for new_link in drawn])
 
     def unlink(self) -> None:
         """A link ends, or was none."""
-        gone = [[two for two in self.links if two != one] for one in self.links]
+        remaining = [[two for two in self.links if two != ended_link] for ended_link in self.links]
         at = micros(self.source.now - timedelta(days=5))
-        ended = [[*some, one._replace(end=at)] for one, some in zip(self.links, gone, strict=True)]
-        self._relink("unlink", [*gone, *ended])
+        ended = [
+            [*some, ended_link._replace(end=at)]
+            for ended_link, some in zip(self.links, remaining, strict=True)
+        ]
+        self._relink("unlink", [*remaining, *ended])
 
-    def _relink(self, kind: str, found: Sequence[list[Link]]) -> None:
+    def _relink(self, kind: str, candidates: Sequence[list[Link]]) -> None:
         """Some of these links, that move a row which waits if any do; rows follow now, or later."""
         late, kept = (
-            [some for some in found if self.model.moved(self.links, some)[place]]
+            [some for some in candidates if self.model.moved(self.links, some)[place]]
             for place in range(2)
         )
         if not late and not kept:
@@ -135,25 +138,31 @@ class Store:
 
     def erase(self) -> None:
         """Somebody goes who is nobody else's."""
-        who = self._somebody(is_another=False)
-        self._done(lambda: forget(self.settings, *who))
-        self.model.forget(who)
+        identity = self._somebody(is_another=False)
+        self._done(lambda: forget(self.settings, *identity))
+        self.model.forget(identity)
 
     def refuse(self) -> None:
         """Who is another's is not erased alone."""
-        who = self._somebody(is_another=True)
-        if who != LAST:
+        identity = self._somebody(is_another=True)
+        if identity != LAST:
             with pytest.raises(LinkedError):
-                self._done(lambda: forget(self.settings, *who))
+                self._done(lambda: forget(self.settings, *identity))
             self.model.seen["refused"] += 1
 
     def _somebody(self, is_another: bool) -> Who:
         """Of whom there are rows, or through whom; the last one where there is nobody."""
-        every = {row.owner for row in self.model.rows()} | {link.other for link in self.model.links}
-        found = [who for who in sorted(every) if self.model.is_another(who) == is_another]
+        identities = {row.owner for row in self.model.rows()} | {
+            link.other for link in self.model.links
+        }
+        candidates = [
+            identity
+            for identity in sorted(identities)
+            if self.model.is_another(identity) == is_another
+        ]
         waiting = {self.model.person(row) for row in self.model.late.values()}
-        late = [who for who in found if who in waiting]
-        return self.chance.choice(late or found or [LAST])
+        late = [identity for identity in candidates if identity in waiting]
+        return self.chance.choice(late or candidates or [LAST])
 
     def compact(self) -> None:
         """Small files are joined."""
@@ -165,10 +174,10 @@ class Store:
     def _began(self) -> dict[str, datetime]:
         """Since when there are journeys of each customer, by his pseudonym: the core's to say."""
         tables = [f"{name}{live}" for name in ("journeys", "steps") for live in ("", "_live")]
-        every = " union all ".join(f"select customer_key, started_at from {t}" for t in tables)
+        starts = " union all ".join(f"select customer_key, started_at from {t}" for t in tables)
         with connect(self.settings.store) as con:
-            said = con.sql(f"select customer_key, min(started_at) from ({every}) group by 1")
-            return dict(said.fetchall())
+            rows = con.sql(f"select customer_key, min(started_at) from ({starts}) group by 1")
+            return dict(rows.fetchall())
 
     def retain(self) -> None:
         """Time goes by, and what is past its retention goes."""
@@ -191,21 +200,21 @@ class Store:
                 ]
                 assert sorted(con.sql(sql).fetchall()) == sorted(wanted), table
             counted = ", ".join(f"sum(n_{name})::bigint" for name in COUNTS)
-            told = con.sql(f"select {counted} from runs").fetchall()
-            assert told == [tuple(self.model.counts[name] for name in COUNTS)]
+            runs = con.sql(f"select {counted} from runs").fetchall()
+            assert runs == [tuple(self.model.counts[name] for name in COUNTS)]
             if self.model.erased:
                 assert len(con.sql("from erasures").fetchall()) == len(self.model.erased)
 
 
 def acted(real: Store, *more: Callable[[], None]) -> None:
     """Every action where it has something to do, then any in any order; checked after each."""
-    come, every = real.append, (real.link, real.unlink, real.repair, real.refuse, real.erase,
+    come, actions = real.append, (real.link, real.unlink, real.repair, real.refuse, real.erase,
                                 real.compact, real.vacuum, *more)  # fmt: skip
     first = (
         come, come, come, real.link, come, real.refuse, real.unlink, come, real.link, real.erase,
         *more, come, real.repair, *more, real.compact, real.vacuum,
     )  # fmt: skip
-    chosen = [*real.chance.choices(every, k=2 * FILES), *([come] * FILES)]
+    chosen = [*real.chance.choices(actions, k=2 * FILES), *([come] * FILES)]
     real.chance.shuffle(chosen)
     for action in (*first, *chosen):
         real.actions += 1

@@ -41,9 +41,9 @@ SPECIAL = b'\x00\n\r"\\{}[]:,\xff\xc3\xe2\x80\xa8\xef\xbb\xbf 0'
 
 def good(number: int) -> dict[str, str]:
     """A row that is accepted, with an id that no mutation makes of another one."""
-    said, check = WORDS[number % len(WORDS)], number * 7919 % 9973
+    word, check = WORDS[number % len(WORDS)], number * 7919 % 9973
     return edge.row(
-        number, id=f"zq{number:08d}x{check:04d}", activity=said, identity=f"c{number % 50}"
+        number, id=f"zq{number:08d}x{check:04d}", activity=word, identity=f"c{number % 50}"
     )
 
 
@@ -85,9 +85,14 @@ class Read:
     def check(self) -> None:
         """Every row is accepted or refused, and a reject says where and why."""
         assert self.read == self.n_accepted + len(self.refused)
-        for one in self.refused:
-            assert one["source"] == "crm" and one["position"] and one["reason"] and one["detail"]
-        positions = [one["position"] for one in self.refused]
+        for reject in self.refused:
+            assert (
+                reject["source"] == "crm"
+                and reject["position"]
+                and reject["reason"]
+                and reject["detail"]
+            )
+        positions = [reject["position"] for reject in self.refused]
         assert len(set(positions)) == len(positions)
 
 
@@ -101,12 +106,12 @@ def test_mutated_json_lines(tmp_path: Path) -> None:
         lines[1::2] = [mutated(line, chance) for line in lines[1::2]]
         data = b"\n".join(lines)
         path.write_bytes(data)
-        found = Read(path)
-        found.check()
-        assert found.read == sum(bool(line.strip(b" \t\r\n")) for line in data.split(b"\n"))
+        read = Read(path)
+        read.check()
+        assert read.read == sum(bool(line.strip(b" \t\r\n")) for line in data.split(b"\n"))
         for number in range(start, start + LINES, 2):
             wanted = good(number)
-            assert found.accepted[wanted["id"]] == wanted["activity"]
+            assert read.accepted[wanted["id"]] == wanted["activity"]
 
 
 def test_mutated_csv(tmp_path: Path) -> None:
@@ -115,11 +120,11 @@ def test_mutated_csv(tmp_path: Path) -> None:
         lines = [record(good(number)) for number in range(start, start + LINES)]
         lines[1::2] = [mutated(line, chance) for line in lines[1::2]]
         path.write_bytes(record(dict(zip(edge.TEXTS, edge.TEXTS, strict=True))) + b"".join(lines))
-        found = Read(path)
-        found.check()
+        read = Read(path)
+        read.check()
         # A quote that is opened takes the next lines with it: into a text, or into a reject.
-        told = "".join([*found.texts, *(str(one["payload"]) for one in found.refused)])
-        lost = [n for n in range(start, start + LINES, 2) if good(n)["id"] not in told]
+        texts = "".join([*read.texts, *(str(reject["payload"]) for reject in read.refused)])
+        lost = [n for n in range(start, start + LINES, 2) if good(n)["id"] not in texts]
         assert lost == []
 
 
@@ -137,6 +142,6 @@ def test_mutated_parquet(tmp_path: Path, codec: str) -> None:
     data = path.read_bytes()
     for _ in range(PARQUET // 3):
         path.write_bytes(mutated(data, chance))
-        found = Read(path)
-        found.check()
-        assert found.read > 0
+        read = Read(path)
+        read.check()
+        assert read.read > 0

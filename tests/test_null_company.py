@@ -10,7 +10,7 @@ from rejse.pipelines.demo import write
 from rejse.pipelines.demo.specs import NULL
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.coverage import NEEDS
-from tests.support.company import KEY, Told, running
+from tests.support.company import KEY, CompanyRun, running
 
 #: Occasions of each kind: what nearly was friction, and was none.
 OCCASIONS = {
@@ -51,14 +51,14 @@ OCCASIONS = {
 
 
 @pytest.fixture(scope="module")
-def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CompanyRun]:
     folder = tmp_path_factory.mktemp("null") / "company"
     truths = write.write(folder, customers=500, stories=False, company=NULL, key=KEY)
-    with running(folder, truths) as found:
-        yield found
+    with running(folder, truths) as finished:
+        yield finished
 
 
-def test_every_row_is_kept(null: Told) -> None:
+def test_every_row_is_kept(null: CompanyRun) -> None:
     counts = null.result.counts
     assert {name: counts[name] for name in null.truths.counts} == null.truths.counts
     assert counts["kept"] == counts["read"] > 5_000
@@ -66,7 +66,7 @@ def test_every_row_is_kept(null: Told) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_no_kind_finds_anything_though_it_had_occasion(null: Told, kind: str) -> None:
+def test_no_kind_finds_anything_though_it_had_occasion(null: CompanyRun, kind: str) -> None:
     occasions = null.value(OCCASIONS[kind])
     assert occasions and occasions > 0, f"{kind} had no occasion to err"
     columns = {
@@ -76,8 +76,8 @@ def test_no_kind_finds_anything_though_it_had_occasion(null: Told, kind: str) ->
     }
     have = columns | {"@touchpoints", "@touchpoint_fields"}
     assert any(fields <= have for fields in NEEDS[kind]), f"{kind}: its fields are not logged"
-    found = null.rows("select * from v_friction_evidence where kind = ? limit 3", kind)
-    assert found == []
+    rows = null.rows("select * from v_friction_evidence where kind = ? limit 3", kind)
+    assert rows == []
 
 
 #: What each rate is where all goes well; the other rates say nothing of good and bad.
@@ -88,15 +88,17 @@ RATES = {
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_every_first_contact_solves_and_nobody_has_to_come_again(null: Told, rate: str) -> None:
+def test_every_first_contact_solves_and_nobody_has_to_come_again(
+    null: CompanyRun, rate: str
+) -> None:
     shares = "select value, denominator from v_rates where rate = ? and denominator > 0"
-    found = null.rows(shares, rate)
-    assert {value for value, _ in found} == {RATES[rate]}
-    assert max(n for _, n in found) > 100
+    rows = null.rows(shares, rate)
+    assert {value for value, _ in rows} == {RATES[rate]}
+    assert max(n for _, n in rows) > 100
     assert null.value("select sum(n_repeat_contacts) from v_journeys") == 0
 
 
-def test_friction_is_measured_zero_and_health_full(null: Told) -> None:
+def test_friction_is_measured_zero_and_health_full(null: CompanyRun) -> None:
     assert null.rows("select distinct friction_score, friction_hazard from v_journeys") == [(0, 0)]
     assert null.value("select avg(evidence_coverage) from v_journeys") > 0.9
     assert null.rows(
@@ -108,7 +110,7 @@ def test_friction_is_measured_zero_and_health_full(null: Told) -> None:
     assert n == healthy > 400
 
 
-def test_no_gap_no_relief_no_ignored_voice(null: Told) -> None:
+def test_no_gap_no_relief_no_ignored_voice(null: CompanyRun) -> None:
     ((n, least, most),) = null.rows(
         "select count(silo_gap), min(silo_gap), max(silo_gap) from v_journey_experience"
     )
@@ -124,14 +126,15 @@ def test_no_gap_no_relief_no_ignored_voice(null: Told) -> None:
     ) == [("experience",)]
 
 
-def test_no_promise_fails_and_no_handoff_is_dropped(null: Told) -> None:
+def test_no_promise_fails_and_no_handoff_is_dropped(null: CompanyRun) -> None:
     assert {status for (status,) in null.rows("select distinct status from v_promises")} <= {
-        "kept", "open",
-    }  # fmt: skip
+        "kept",
+        "open",
+    }
     assert null.value("select count(*) from v_handoffs where is_dropped") == 0
 
 
-def test_customers_meet_the_company_one_journey_at_a_time(null: Told) -> None:
+def test_customers_meet_the_company_one_journey_at_a_time(null: CompanyRun) -> None:
     overlaps = null.value(
         "select count(*) from v_journeys as one inner join v_journeys as other"
         " on one.customer_key = other.customer_key and one.journey_id < other.journey_id"

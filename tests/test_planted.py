@@ -11,7 +11,7 @@ import pytest
 from rejse.pipelines.demo import specs
 from rejse.transforms.schema.registry import Metric, metrics
 from rejse.transforms.scoring.friction import KINDS
-from tests.support.company import Told, key_of
+from tests.support.company import CompanyRun, key_of
 
 METRICS = {(m.grain, m.name): m for m in metrics()}
 TRUTHS = specs.rows("metrics.csv")
@@ -24,22 +24,22 @@ JOURNEY = (
 Sides = Counter[tuple[bool, bool]]
 
 
-def sides_of(told: Told, kind: str) -> Sides:
+def sides_of(company_run: CompanyRun, kind: str) -> Sides:
     """Planted customers of a kind, hits and near misses, by whether evidence was found."""
-    found: Sides = Counter()
+    sides: Sides = Counter()
     with_evidence = dict(
-        told.rows(
+        company_run.rows(
             "select customer_key, count(*) from v_friction_evidence where kind = ? group by all",
             kind,
         )
     )
-    for who in told.truths.stories["kinds"]:
-        _, name, case, _ = who.split("-")
+    for identity in company_run.truths.stories["kinds"]:
+        _, name, case, _ = identity.split("-")
         if name == kind:
-            n = with_evidence.get(key_of(who), 0)
-            assert n <= 1, f"{who}: planted once, found {n} times"
-            found[case == "hit", n > 0] += 1
-    return found
+            n = with_evidence.get(key_of(identity), 0)
+            assert n <= 1, f"{identity}: planted once, found {n} times"
+            sides[case == "hit", n > 0] += 1
+    return sides
 
 
 def precision(sides: Sides) -> float:
@@ -51,16 +51,16 @@ def recall(sides: Sides) -> float:
 
 
 def test_every_kind_finds_whom_it_was_planted_in_and_nobody_beside(
-    told: Told, capsys: pytest.CaptureFixture[str]
+    company_run: CompanyRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = {kind: sides_of(told, kind) for kind in KINDS}
+    sides_by_kind = {kind: sides_of(company_run, kind) for kind in KINDS}
     with capsys.disabled():
         print("\nkind                      hits  near misses  precision  recall")
-        for kind, sides in found.items():
+        for kind, sides in sides_by_kind.items():
             hits, misses = sides[True, True] + sides[True, False], sides[False, False]
             misses += sides[False, True]
             print(f"{kind:24}{hits:6}{misses:13}{precision(sides):11.2f}{recall(sides):8.2f}")
-    for kind, sides in found.items():
+    for kind, sides in sides_by_kind.items():
         assert sides[True, True] > 0 and sides[False, False] > 0, f"{kind}: nothing planted"
         assert (precision(sides), recall(sides)) == (1, 1), (kind, dict(sides))
 
@@ -76,25 +76,27 @@ def test_every_metric_has_a_planted_truth() -> None:
 
 
 def test_who_buys_again_is_known_beforehand_and_found(
-    told: Told, capsys: pytest.CaptureFixture[str]
+    company_run: CompanyRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plant: Any = told.truths.planted["repurchase"]
-    found = {
-        who: told.value(
+    plant: Any = company_run.truths.planted["repurchase"]
+    bought = {
+        customer: company_run.value(
             "select is_repurchase from v_next_journeys where customer_key = ?"
             " order by ended_at limit 1",
-            key_of(who),
+            key_of(customer),
         )
-        for who in told.truths.stories["again"]
+        for customer in company_run.truths.stories["again"]
     }
-    assert (len(found), sum(found.values())) == (plant["n"], plant["hits"]) == (24, 10)
-    hits = {name for name, one in specs.AGAIN.items() if one.hit}
+    assert (len(bought), sum(bought.values())) == (plant["n"], plant["hits"]) == (24, 10)
+    hits = {name for name, spec in specs.AGAIN.items() if spec.hit}
     wanted = {
-        who for who in found if any(who.startswith(f"again-{h.replace(' ', '-')}-") for h in hits)
+        customer
+        for customer in bought
+        if any(customer.startswith(f"again-{h.replace(' ', '-')}-") for h in hits)
     }
-    assert {who for who, again in found.items() if again} == wanted
+    assert {customer for customer, again in bought.items() if again} == wanted
     # The register of owners is another source of the same purchases.
-    ((n, k, by_register),) = told.rows(
+    ((n, k, by_register),) = company_run.rows(
         "select count(*), count(*) filter (j.is_repurchase), count(*) filter (exists ("
         "   from owned_products as o where o.customer_key = j.customer_key"
         "   and o.valid_from > j.ended_at and o.valid_from <= j.ended_at + p.follow_up_window))"
@@ -105,16 +107,16 @@ def test_who_buys_again_is_known_beforehand_and_found(
     assert k == by_register > 24
 
 
-def value_of(told: Told, row: dict[str, str]) -> Any:
+def value_of(company_run: CompanyRun, row: dict[str, str]) -> Any:
     """The published value that a row of metrics.csv foretells."""
     grain, metric = row["grain"], row["metric"]
     if grain == "experience":
         query = f"select {metric} from v_experience where customer_key = ? and x_id = ?"
-        return told.value(query, key_of(row["customer"]), f"surveys/{row['place']}")
+        return company_run.value(query, key_of(row["customer"]), f"surveys/{row['place']}")
     view = {"journey": "v_journeys", "step": "v_steps"}.get(grain, f"v_{grain}")
     number, _, step = row["place"].partition(".")
     query = JOURNEY.format(metric, view) + (f" and seq = {int(step)}" if step else "")
-    return told.value(query, key_of(row["customer"]), int(number) - 1)
+    return company_run.value(query, key_of(row["customer"]), int(number) - 1)
 
 
 def expected_of(row: dict[str, str], metric: Metric) -> Any:
@@ -127,15 +129,17 @@ def expected_of(row: dict[str, str], metric: Metric) -> Any:
     return text if pa.types.is_string(type_) else pytest.approx(float(text), abs=5e-7)
 
 
-def test_every_metric_says_what_was_planted(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_metric_says_what_was_planted(
+    company_run: CompanyRun, capsys: pytest.CaptureFixture[str]
+) -> None:
     wrong, exact = [], Counter[tuple[str, str]]()
     for row in TRUTHS:
         key = row["grain"], row["metric"]
-        found, expected = value_of(told, row), expected_of(row, METRICS[key])
-        if found == expected and (found is None) == (row["expected"] == "null"):
+        measured, expected = value_of(company_run, row), expected_of(row, METRICS[key])
+        if measured == expected and (measured is None) == (row["expected"] == "null"):
             exact[key] += 1
         else:
-            wrong.append((*key, row["customer"], row["place"], row["expected"], found))
+            wrong.append((*key, row["customer"], row["place"], row["expected"], measured))
     of = Counter((row["grain"], row["metric"]) for row in TRUTHS)
     with capsys.disabled():
         print(f"\n{len(exact)} of {len(METRICS)} metrics, {exact.total()} of {of.total()} truths")

@@ -32,20 +32,20 @@ def published(
         patch.setenv(variable, str(place))
     patch.setenv(settings.KEY_VARIABLE, KEY)
     shutil.copytree(EXAMPLES / name, folder / name)
-    found = settings.load(folder / name)
-    stated = dict.fromkeys(found.sources, int(UNTIL.timestamp()) * 1_000_000)
-    result = run(found, RunRequest(complete=True, complete_until=stated))
+    project = settings.load(folder / name)
+    stated = dict.fromkeys(project.sources, int(UNTIL.timestamp()) * 1_000_000)
+    result = run(project, RunRequest(complete=True, complete_until=stated))
     assert result.status == "published"
-    return result, connect(found.store)
+    return result, connect(project.store)
 
 
 def rows(con: Any, example: str, view: str) -> list[dict[str, Any]]:
     """Rows of a named view of an example."""
-    found = con.sql((EXAMPLES / example / f"{view}.sql").read_text(encoding="utf-8"))
-    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+    relation = con.sql((EXAMPLES / example / f"{view}.sql").read_text(encoding="utf-8"))
+    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
 
 
-def one(con: Any, query: str) -> Any:
+def only_value(con: Any, query: str) -> Any:
     ((value,),) = con.sql(query).fetchall()
     return value
 
@@ -59,8 +59,8 @@ def balanced(result: Any, read: int) -> None:
 
 @pytest.fixture(scope="module")
 def patch() -> Any:
-    with pytest.MonkeyPatch.context() as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patched:
+        yield patched
 
 
 @pytest.fixture(scope="module")
@@ -93,35 +93,35 @@ def test_clickstream_visits(clickstream: tuple[Any, Any]) -> None:
     assert rows(con, "clickstream", "visits") == [
         {"n_visits": 6_454, "mean_s": 51.6, "median_s": 30.3, "longest_s": 1_423.9}
     ]
-    assert one(con, "select count(distinct customer_key) from v_journeys") == 3_751
-    assert one(con, "select sum(n_events) from v_steps") == 32_283
+    assert only_value(con, "select count(distinct customer_key) from v_journeys") == 3_751
+    assert only_value(con, "select sum(n_events) from v_steps") == 32_283
 
 
 def test_patients_idle_time_of_resources(patients: tuple[Any, Any]) -> None:
     result, con = patients
     balanced(result, 5_442)
-    found = {row["owner"]: row["idle_days"] for row in rows(con, "patients", "resource_idle")}
-    assert found == {
+    idle = {row["owner"]: row["idle_days"] for row in rows(con, "patients", "resource_idle")}
+    assert idle == {
         "r7": 464.4199, "r1": 450.2124, "r4": 442.6260, "r5": 430.1764, "r3": 429.1064,
         "r6": 425.5362, "r2": 214.7436,
     }  # fmt: skip
-    assert one(con, "select count(*) from v_journeys") == 500
-    assert one(con, "select count(*) from v_steps where n_events = 2") == 2_721
+    assert only_value(con, "select count(*) from v_journeys") == 500
+    assert only_value(con, "select count(*) from v_steps where n_events = 2") == 2_721
 
 
 def test_incidents_by_case(incidents: tuple[Any, Any]) -> None:
     result, con = incidents
     balanced(result, 141_712)
-    assert one(con, "select count(*) from v_journeys") == 24_918
-    assert one(con, "select count(distinct case_id) from v_journeys") == 24_918
+    assert only_value(con, "select count(*) from v_journeys") == 24_918
+    assert only_value(con, "select count(distinct case_id) from v_journeys") == 24_918
 
 
 def test_incidents_counters_beside_events(incidents: tuple[Any, Any]) -> None:
-    found = {
+    counters = {
         row["figure"]: (row["log_counter"], row["from_events"])
         for row in rows(incidents[1], "incidents", "counters")
     }
-    assert found == {
+    assert counters == {
         "incidents": (None, 24_918),
         "reassigned at least once": (11_369, 9_575),
         "reassigned at least once, no group counted as a group": (11_369, 11_344),
@@ -144,17 +144,19 @@ def test_incidents_counters_beside_events(incidents: tuple[Any, Any]) -> None:
 def test_incidents_strange_rows_are_all_there(incidents: tuple[Any, Any]) -> None:
     _, con = incidents
     query = "select count(*) from events where {}"
-    assert one(con, query.format("activity = 'unknown state'")) == 5
-    assert one(con, query.format("owner is null")) == 14_213
-    assert one(con, query.format("info is null")) == 29
-    assert one(con, query.format("intent is null")) == 78
-    assert one(con, "select count(*) from events e where e.intent = '?' or e.owner = '?'") == 0
+    assert only_value(con, query.format("activity = 'unknown state'")) == 5
+    assert only_value(con, query.format("owner is null")) == 14_213
+    assert only_value(con, query.format("info is null")) == 29
+    assert only_value(con, query.format("intent is null")) == 78
+    assert (
+        only_value(con, "select count(*) from events e where e.intent = '?' or e.owner = '?'") == 0
+    )
 
 
 def test_incidents_are_final_and_solved(incidents: tuple[Any, Any]) -> None:
     _, con = incidents
-    assert one(con, "select count(*) from journeys_live") == 0
-    assert one(con, "select count(*) from journeys where outcome01 = 1") == 24_918
+    assert only_value(con, "select count(*) from journeys_live") == 0
+    assert only_value(con, "select count(*) from journeys where outcome01 = 1") == 24_918
 
 
 def test_a_group_that_comes_in_for_one_step_is_a_consultation(incidents: tuple[Any, Any]) -> None:
@@ -172,12 +174,16 @@ def test_a_group_that_comes_in_for_one_step_is_a_consultation(incidents: tuple[A
         select case_id, teams from chains join v_journeys using (case_id)
         where len(teams) > 1 and n_handoffs = 0
     """
-    found = incidents[1].sql(query).fetchall()
-    assert len(found) == 435
-    assert all(set(teams[::2]) == {teams[0]} and teams[0] not in teams[1::2] for _, teams in found)
+    consultations = incidents[1].sql(query).fetchall()
+    assert len(consultations) == 435
+    assert all(
+        set(teams[::2]) == {teams[0]} and teams[0] not in teams[1::2] for _, teams in consultations
+    )
 
 
 def test_no_raw_caller_is_published(incidents: tuple[Any, Any]) -> None:
     _, con = incidents
-    shortest = one(con, "select min(length(info[1].value_hmac)) from events where info is not null")
+    shortest = only_value(
+        con, "select min(length(info[1].value_hmac)) from events where info is not null"
+    )
     assert shortest == 16

@@ -46,10 +46,10 @@ def case_of(transcript: Transcript) -> oracle.Case:
 @functools.cache
 def _oracle(group: str) -> tuple[list[str], dict[str, Rows]]:
     """Names and tables of all transcripts of a group, from one run of the oracle."""
-    mine = [one for one in TRANSCRIPTS if group_of(one) == group]
+    mine = [transcript for transcript in TRANSCRIPTS if group_of(transcript) == group]
     con = oracle.compute(case_of(together(mine)))
     tables = {name: oracle.rows(con, f"select * from o_{name}") for name in ORDER}
-    return [one.name for one in mine], tables
+    return [transcript.name for transcript in mine], tables
 
 
 def by_oracle(transcript: Transcript) -> dict[str, Rows]:
@@ -83,23 +83,23 @@ DRIVERS: dict[str, Callable[[Transcript], dict[str, Rows]]] = {
     "core": by_core,
 }
 RUNS = [
-    pytest.param(driver, one, id=f"{driver}: {one.name}")
-    for one in TRANSCRIPTS
+    pytest.param(driver, transcript, id=f"{driver}: {transcript.name}")
+    for transcript in TRANSCRIPTS
     for driver in DRIVERS
-    if driver in one.drivers
+    if driver in transcript.drivers
 ]
 
 
 @pytest.mark.parametrize(("driver", "transcript"), RUNS)
 def test_transcript(driver: str, transcript: Transcript) -> None:
-    found = differences(transcript, DRIVERS[driver](transcript))
+    differing = differences(transcript, DRIVERS[driver](transcript))
     if transcript.wrong:
-        assert found, "a transcript that is wrong on purpose passed: the harness proves nothing"
+        assert differing, "a transcript that is wrong on purpose passed: the harness proves nothing"
     else:
-        assert not found, "\n".join(found)
+        assert not differing, "\n".join(differing)
 
 
-BOUNDED = [one for one in TRANSCRIPTS if "bounded" in one.drivers]
+BOUNDED = [transcript for transcript in TRANSCRIPTS if "bounded" in transcript.drivers]
 
 
 class Pipeline:
@@ -109,9 +109,9 @@ class Pipeline:
         self,
         folder: Path,
         made: Callable[[list[Transcript], Path], Run] = Run,
-        every: Sequence[Transcript] = BOUNDED,
+        transcripts: Sequence[Transcript] = BOUNDED,
     ) -> None:
-        self.folder, self._made, self._every = folder, made, every
+        self.folder, self._made, self._transcripts = folder, made, transcripts
         self.runs: dict[str, Run] = {}
 
     def of(self, transcript: Transcript) -> Run:
@@ -119,7 +119,7 @@ class Pipeline:
         if group not in self.runs:
             place = self.folder / str(len(self.runs))
             place.mkdir()
-            mine = [one for one in self._every if group_of(one) == group]
+            mine = [t for t in self._transcripts if group_of(t) == group]
             self.runs[group] = self._made(mine, place)
         return self.runs[group]
 
@@ -129,21 +129,25 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return Pipeline(tmp_path_factory.mktemp("bounded"))
 
 
-@pytest.mark.parametrize("transcript", BOUNDED, ids=lambda one: one.name)
+@pytest.mark.parametrize("transcript", BOUNDED, ids=lambda transcript: transcript.name)
 def test_transcript_by_the_bounded_pipeline(transcript: Transcript, pipeline: Pipeline) -> None:
     done = pipeline.of(transcript)
-    found = differences(transcript, done.tables(transcript))
+    differing = differences(transcript, done.tables(transcript))
     counts = {name: done.result.counts.get(name) for name in transcript.counts}
-    found += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
+    differing += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
     if transcript.wrong:
-        assert found
+        assert differing
     else:
-        assert not found, "\n".join(found)
+        assert not differing, "\n".join(differing)
 
 
 #: Every transcript by increments in the soak; else those of the settings that most share.
-SHARED = [group for group, _ in Counter(group_of(one) for one in BOUNDED).most_common()]
-SPLIT = [one for one in BOUNDED if group_of(one) in SHARED[: None if SOAK else 6]]
+SHARED = [
+    group for group, _ in Counter(group_of(transcript) for transcript in BOUNDED).most_common()
+]
+SPLIT = [
+    transcript for transcript in BOUNDED if group_of(transcript) in SHARED[: None if SOAK else 6]
+]
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +157,7 @@ def increments(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 
 #: Transcripts whose links come in parts too, wrong ones before them, and after all else.
-LINKED = [one for one in BOUNDED if transcript_links.are_told(one)]
+LINKED = [transcript for transcript in BOUNDED if transcript_links.are_told(transcript)]
 
 
 @pytest.fixture(scope="module")
@@ -170,36 +174,38 @@ def linked_afterwards(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return Pipeline(folder, lambda mine, place: LinkedAfterwards(mine, place, 2), LINKED)
 
 
-@pytest.mark.parametrize("transcript", LINKED, ids=lambda one: one.name)
+@pytest.mark.parametrize("transcript", LINKED, ids=lambda transcript: transcript.name)
 def test_links_in_any_order(transcript: Transcript, shuffled: Pipeline) -> None:
-    found = differences(transcript, shuffled.of(transcript).tables(transcript))
-    assert bool(found) == transcript.wrong, "\n".join(found)
+    differing = differences(transcript, shuffled.of(transcript).tables(transcript))
+    assert bool(differing) == transcript.wrong, "\n".join(differing)
 
 
 @pytest.mark.parametrize(
-    "transcript", [one for one in LINKED if one.links], ids=lambda one: one.name
+    "transcript",
+    [transcript for transcript in LINKED if transcript.links],
+    ids=lambda transcript: transcript.name,
 )
 def test_links_after_all_is_final(transcript: Transcript, linked_afterwards: Pipeline) -> None:
     done = linked_afterwards.of(transcript)
     assert done.result.status == "published"
-    found = differences(transcript, done.tables(transcript))
-    assert bool(found) == transcript.wrong, "\n".join(found)
+    differing = differences(transcript, done.tables(transcript))
+    assert bool(differing) == transcript.wrong, "\n".join(differing)
 
 
-@pytest.mark.parametrize("transcript", SPLIT, ids=lambda one: one.name)
+@pytest.mark.parametrize("transcript", SPLIT, ids=lambda transcript: transcript.name)
 def test_transcript_by_increments(transcript: Transcript, increments: Pipeline) -> None:
     done = increments.of(transcript)
     assert isinstance(done, Increments)
-    found = differences(transcript, done.tables(transcript))
+    differing = differences(transcript, done.tables(transcript))
     counts = {name: done.counts[name] for name in transcript.counts}
-    found += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
+    differing += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
     if transcript.wrong:
-        assert found
+        assert differing
     else:
-        assert not found, "\n".join(found)
+        assert not differing, "\n".join(differing)
 
 
 def test_names_are_unique() -> None:
-    names = [one.name for one in TRANSCRIPTS]
+    names = [transcript.name for transcript in TRANSCRIPTS]
     assert len(names) == len(set(names))
-    assert any(one.wrong for one in TRANSCRIPTS)
+    assert any(transcript.wrong for transcript in TRANSCRIPTS)

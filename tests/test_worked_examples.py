@@ -77,8 +77,8 @@ def test_the_worked_journey_without_an_incident(
 
 @pytest.mark.parametrize(("s", "expected"), [(0.2, "89"), (0.5, "70"), (0.8, "38")])
 def test_one_bad_step_spoils_the_whole(s: float, expected: str) -> None:
-    found = health(outcome=1.0, delivery=delivery(((s,),)), experience=0.9)
-    assert f"{found:.0f}" == expected
+    score = health(outcome=1.0, delivery=delivery(((s,),)), experience=0.9)
+    assert f"{score:.0f}" == expected
 
 
 def test_the_claim() -> None:

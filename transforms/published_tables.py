@@ -14,7 +14,7 @@ from functools import cache
 import pyarrow as pa
 
 from rejse.transforms.dimensions import customer_records
-from rejse.transforms.dimensions import published as operational
+from rejse.transforms.dimensions import output_tables as operational
 from rejse.transforms.feedback import output_tables as feedback
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.incremental.merge_customers import (
@@ -26,11 +26,12 @@ from rejse.transforms.incremental.merge_customers import (
 )
 from rejse.transforms.incremental.merge_rows import LATENESS
 from rejse.transforms.incremental.revisions import SUPERSEDED
+from rejse.transforms.ingest.rejects import REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY, event_schema
 from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS, RUNS
 from rejse.transforms.schema.registry import LIVE, Column, Lifecycle, Table
 from rejse.transforms.scoring import output_tables as scoring
-from rejse.transforms.scoring.output_tables import REJECTS, STAMP
+from rejse.transforms.scoring.output_tables import STAMP
 from rejse.transforms.scoring.pending import PENDING
 
 #: Total order of events, also of answers.
@@ -65,10 +66,14 @@ _HEARD = feedback.tables()
 _ENTRIES: tuple[Table, ...] = (
     _accepted(EVENTS, EVENT_GRAIN, event_schema(), "time", "transforms.ingest"),
     _accepted(ANSWERS, ANSWER_GRAIN, _ANSWER_FIELDS, "", "transforms.ingest"),
-    *(_entry(table, "input", "", "transforms.dimensions")
-      for table in customer_records.tables().values()),
-    *(_entry(table, "snapshot", "", "transforms.dimensions")
-      for table in operational.tables().values()),
+    *(
+        _entry(table, "input", "", "transforms.dimensions")
+        for table in customer_records.tables().values()
+    ),
+    *(
+        _entry(table, "snapshot", "", "transforms.dimensions")
+        for table in operational.tables().values()
+    ),
     _entry(_SCORED["journeys"], "final+live", "ended_at", "transforms.scoring"),
     _entry(_SCORED["steps"], "final+live", WITH_JOURNEY, "transforms.scoring"),
     _entry(scoring.SESSIONS, "final+live", WITH_JOURNEY, "transforms.scoring"),
@@ -88,7 +93,7 @@ _ENTRIES: tuple[Table, ...] = (
     _entry(ERASURES, "log", "", "pipelines.maintenance"),
     _entry(RUNS, "log", "finished_at", "pipelines.publication"),
     _entry(PUBLICATIONS, "log", "", "pipelines.publication"),
-)  # fmt: skip
+)
 TABLES: dict[str, Table] = {table.name: table for table in _ENTRIES}
 
 

@@ -45,11 +45,17 @@ def _show(proposal: Calibration) -> None:
     show_table(
         ("kind", "journeys", "bad ends", "present", "proposed", "low", "high", "verdict"),
         [
-            (line.kind, line.n_journeys, line.n_bad, line.present, *map(_short, (
-                line.proposed, line.low, line.high)), line.verdict)
+            (
+                line.kind,
+                line.n_journeys,
+                line.n_bad,
+                line.present,
+                *map(_short, (line.proposed, line.low, line.high)),
+                line.verdict,
+            )
             for line in proposal.lines
         ],
-    )  # fmt: skip
+    )
     print()
     _show_trials(proposal)
     print()
@@ -70,11 +76,17 @@ def _show_trials(proposal: Calibration) -> None:
     show_table(
         ("tried", "factor", "journeys", "bad ends", "log-likelihood", "AUC"),
         [
-            (t.name, round(t.multiple, 2), t.n_journeys, t.n_bad, round(t.log_likelihood, 4),
-             _short(t.auc))
+            (
+                t.name,
+                round(t.multiple, 2),
+                t.n_journeys,
+                t.n_bad,
+                round(t.log_likelihood, 4),
+                _short(t.auc),
+            )
             for t in proposal.trials
         ],
-    )  # fmt: skip
+    )
     if proposal.n_left_out:
         print(f"Left out: {proposal.n_left_out:,} later journeys of types first seen then.")
 

@@ -13,8 +13,12 @@ DATA_FAILED, MISUSE, FAULT = DataError.exit_code, MisuseError.exit_code, RejseEr
 INTERRUPTED, TERMINATED = 130, 143
 #: Errors of Python that mean a wrong path was given.
 WRONG_PATH = (
-    FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError
-)  # fmt: skip
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 #: Exit codes in the words of a line of JSON.
 STATUS = {
     **{branch.exit_code: branch.status for branch in BRANCHES},

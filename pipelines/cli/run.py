@@ -220,9 +220,11 @@ def _show_run(result: RunResult) -> None:
     if result.status == "nothing_new":
         print(f"nothing new: publication {result.publication} holds all there is")
         if n := result.tables.get("late", 0):
-            waits = f"{n:,} events that came too late wait" if n > 1 else (
-                "1 event that came too late waits"
-            )  # fmt: skip
+            waits = (
+                f"{n:,} events that came too late wait"
+                if n > 1
+                else "1 event that came too late waits"
+            )
             print(f"{waits} in `late`; {REPAIR_HINT}")
         return
     parts = " + ".join(

@@ -31,9 +31,14 @@ def key_id(key: bytes) -> str:
 
 
 def fingerprint(
-    settings: Settings, core: str, positions: Mapping[str, str], stated: Mapping[str, int],
-    complete: bool, now: int, span: tuple[int, int] | None = None,
-) -> str:  # fmt: skip
+    settings: Settings,
+    core: str,
+    positions: Mapping[str, str],
+    stated: Mapping[str, int],
+    complete: bool,
+    now: int,
+    span: tuple[int, int] | None = None,
+) -> str:
     """Return a hash of everything that decides what would be published."""
     inputs = {
         "core": core, "config": settings.version, "positions": positions, "stated": stated,

@@ -97,11 +97,13 @@ class Source(Frozen):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Return all that results depend on, except its files. Raises SettingsError."""
         return {
-            "kind": self.kind, "mapping": self.mapping_text(),
+            "kind": self.kind,
+            "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
             "declares": None if self.declares is None else sorted(self.declares),
-            "disorder": self.disorder, "retired": self.retired,
-        }  # fmt: skip
+            "disorder": self.disorder,
+            "retired": self.retired,
+        }
 
     def declared(self) -> frozenset[str]:
         """Return the canonical columns this source declares: as configured, else as mapped."""
@@ -365,10 +367,14 @@ class Settings(Frozen):
         """Hash by source of what its stored rows depend on."""
         texts, apart = {"experience": self._fingerprint_inputs["texts"]}, ("disorder", "retired")
         return {
-            name: digest({**{part: value for part, value in inputs.items() if part not in apart},
-                          "texts": texts.get(inputs["kind"])})
+            name: digest(
+                {
+                    **{part: value for part, value in inputs.items() if part not in apart},
+                    "texts": texts.get(inputs["kind"]),
+                }
+            )
             for name, inputs in self._fingerprint_inputs["sources"].items()
-        }  # fmt: skip
+        }
 
     @cached_property
     def _fingerprint_inputs(self) -> dict[str, Any]:

@@ -64,9 +64,11 @@ class TextSettings(Frozen):
         """Return what can change a result: models by name and version, and what is kept."""
         models = {name: scorer.model_id for name, scorer in sorted(load(self.scorers).items())}
         return {
-            "keep": self.keep, "keep_for": self.keep_for,
-            "validated": sorted(self.validated), "models": models,
-        }  # fmt: skip
+            "keep": self.keep,
+            "keep_for": self.keep_for,
+            "validated": sorted(self.validated),
+            "models": models,
+        }
 
     def kept_from(self, now: int) -> int | None:
         """Return the time from which texts are kept, in microseconds; None where all are dropped.

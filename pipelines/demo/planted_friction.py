@@ -110,8 +110,12 @@ class Tally:
         self.faults.update(dict(zip(FAULTS[1:], faults[1:], strict=True)))
         self.sources.update(rows)
         for touchpoint, sums in self.waits.items():
-            specs = [s.spec for some in journey_specs().values() for s in some
-                     if s["touchpoint"] == touchpoint]  # fmt: skip
+            specs = [
+                s.spec
+                for some in journey_specs().values()
+                for s in some
+                if s["touchpoint"] == touchpoint
+            ]
             waits = good.wait_s[np.isin(good.spec, specs) & (good.wait_s != NOTHING)]
             sums[0] += int(waits.sum())
             sums[1] += len(waits)
@@ -141,9 +145,11 @@ class Tally:
         long, usual = ([name, total / max(n, 1)] for name, (total, n) in self.waits.items())
         truths["waits"] = {
             "about": "Customers wait here: mean seconds before a call is answered.",
-            "where": {"touchpoint": long[0]}, "mean_wait_s": long[1],
-            "base_where": {"touchpoint": usual[0]}, "base_mean_wait_s": usual[1],
-        }  # fmt: skip
+            "where": {"touchpoint": long[0]},
+            "mean_wait_s": long[1],
+            "base_where": {"touchpoint": usual[0]},
+            "base_mean_wait_s": usual[1],
+        }
         return truths
 
     def fill(self, truths: Truths) -> None:

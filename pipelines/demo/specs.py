@@ -243,10 +243,12 @@ class Again:
 
 #: The repurchase story: each purchase is delivered two days later, so no journey ends as sold.
 AGAIN: Mapping[str, Again] = {
-    "soon": Again(6, 20, hit=True), "within the follow-up": Again(4, 85, hit=True),
-    "too late": Again(5, 120, hit=False), "never": Again(5, None, hit=False),
+    "soon": Again(6, 20, hit=True),
+    "within the follow-up": Again(4, 85, hit=True),
+    "too late": Again(5, 120, hit=False),
+    "never": Again(5, None, hit=False),
     "with a fault": Again(4, 40, hit=False, buys=False),
-}  # fmt: skip
+}
 
 
 def _again() -> list[dict[str, str]]:

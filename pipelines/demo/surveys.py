@@ -180,8 +180,9 @@ def _table(answers: SurveyRecords) -> pa.Table:
     points = np.nan_to_num(answers.points).astype(np.int32)
     names = ("question", "journey", "customer", "spec", "event")
     columns = {name: getattr(answers, name) for name in names}
-    times = {n: moments(getattr(answers, n))
-             for n in ("event_at", "asked_at", "answered_at", "acted_at")}  # fmt: skip
+    times = {
+        n: moments(getattr(answers, n)) for n in ("event_at", "asked_at", "answered_at", "acted_at")
+    }
     return pa.table({**columns, **times, "points": pa.array(points, mask=np.isnan(answers.points))})
 
 

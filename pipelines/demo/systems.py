@@ -84,10 +84,14 @@ def _spec_table(specs: tuple[Spec, ...], cases: bool) -> pa.Table:
     )
     schema = pa.schema(
         [(name, pa.string()) for name in _TEXTS + more]
-        + [("spec", pa.int64()), ("info", info), ("promise_due", pa.int64()),
-           ("lasts", pa.int64()),
-           ("results_n", pa.int32())]
-    )  # fmt: skip
+        + [
+            ("spec", pa.int64()),
+            ("info", info),
+            ("promise_due", pa.int64()),
+            ("lasts", pa.int64()),
+            ("results_n", pa.int32()),
+        ]
+    )
     return pa.Table.from_pylist([_row(spec, cases) for spec in specs], schema=schema)
 
 

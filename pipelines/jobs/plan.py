@@ -32,7 +32,7 @@ from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.schema.parameters import Rules
 
 EVENTS_PER_GROUP = 76_000
-MIN_GROUPS, MAX_GROUPS = 4, 4096
+MAX_GROUPS = 4096
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_PER_PART = 8
 #: What the key signs to make the salt under which ids are compared.
@@ -140,7 +140,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
     n_rows = count_rows(increment.shards)
-    groups = _n_groups(n_rows) if increment.relink is None else 1
+    groups = _n_groups(n_rows, request.min_groups) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -194,9 +194,9 @@ def _watermarks_of(
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
 
 
-def _n_groups(n_rows: int) -> int:
+def _n_groups(n_rows: int, least: int) -> int:
     """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
-    return min(MAX_GROUPS, max(MIN_GROUPS, -(-n_rows // EVENTS_PER_GROUP)))
+    return min(MAX_GROUPS, max(least, -(-n_rows // EVENTS_PER_GROUP)))
 
 
 def count_rows(shards: Iterable[Any]) -> int:

@@ -34,6 +34,7 @@ class RunRequest:
         shards: Pieces of files to look at; None: those of the configuration.
         beam_args: Options of Beam; without them the run does without Beam.
         workers: Processes that read and score at most; None: one for each core.
+        min_groups: Fewest groups of customer buckets; no result depends on it.
         audit: Audits what is staged; None publishes without.
     """
 
@@ -44,6 +45,7 @@ class RunRequest:
     shards: Sequence[Shard] | None = None
     beam_args: Sequence[str] = ()
     workers: int | None = None
+    min_groups: int = 4
     audit: Audit | None = audit_client.audit
 
     def __post_init__(self) -> None:

@@ -66,12 +66,14 @@ class Difference:
         """Return counts and journeys for JSON."""
         names = ("cause", "band_before", "band_after", "n_journeys")
         return {
-            "older": self.older, "newer": self.newer, "n_journeys": self.n_journeys,
+            "older": self.older,
+            "newer": self.newer,
+            "n_journeys": self.n_journeys,
             "n_changed": len(self.rows),
             "changes": [dict(zip(names, row, strict=True)) for row in self.counted()],
             "journeys": [dict(zip(self.COLUMNS, row, strict=True)) for row in self.rows],
             "notes": list(self.notes),
-        }  # fmt: skip
+        }
 
 
 def publications(store: Path, older: int, newer: int) -> Difference:

@@ -64,9 +64,9 @@ from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
+from rejse.transforms.ingest.rejects import REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
-from rejse.transforms.scoring.output_tables import REJECTS
 
 REQUEST = ".erasing.json"
 #: End of the names of columns with pseudonyms: links of a row to another identity.
@@ -194,9 +194,15 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     is_new = writer.previous.number > number or n_refused or request.reports
     (store / REQUEST).unlink()
     return Receipt(
-        "erased" if is_new else "already_erased", tombstone.tombstone, tombstone.erased_at,
-        tombstone.publication, tombstone.rows, n_refused, request.reports, *removed,
-    )  # fmt: skip
+        "erased" if is_new else "already_erased",
+        tombstone.tombstone,
+        tombstone.erased_at,
+        tombstone.publication,
+        tombstone.rows,
+        n_refused,
+        request.reports,
+        *removed,
+    )
 
 
 # --- the request ------------------------------------------------------------------------------
@@ -307,9 +313,11 @@ def _shows(page: Path, ids: tuple[str, ...]) -> bool:
 def _publish(writer: Writer, request: _Request) -> None:
     """Publish the tables without the identity, with a receipt; nothing where that is done."""
     store, previous = writer.store, writer.previous
-    before = {} if previous is None else {
-        name: storage.named(store, name, at) for name, at in previous.versions.items()
-    }  # fmt: skip
+    before = (
+        {}
+        if previous is None
+        else {name: storage.named(store, name, at) for name, at in previous.versions.items()}
+    )
     after = {
         name: files
         if published_tables.table_of(name).lifecycle == "log"
@@ -321,9 +329,12 @@ def _publish(writer: Writer, request: _Request) -> None:
     is_known = request.tombstone in erasure_receipts.erased(store, previous).tombstones
     if not is_known:
         tombstone = Tombstone(
-            request.tombstone, request.identitytype, publication.published_at, publication.number,
+            request.tombstone,
+            request.identitytype,
+            publication.published_at,
+            publication.number,
             {name: n for name, n in removed.items() if n},
-        )  # fmt: skip
+        )
         after[ERASURES.name] = [
             erasure_receipts.staged(
                 store, [*erasure_receipts.tombstones(store, previous), tombstone]

@@ -56,8 +56,11 @@ def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
     kept = publications[len(expired) :]
     removed = [*_catalogues(store, kept), *_audits(store, expired)]
     removed += _data(store, kept)
-    removed += [path for name, at in _oldest(store, kept).items()
-             for path in delta_log.before(store, name, at)]  # fmt: skip
+    removed += [
+        path
+        for name, at in _oldest(store, kept).items()
+        for path in delta_log.before(store, name, at)
+    ]
     sizes = [path.stat().st_size for path in removed]
     if not dry_run:
         _remove(store, removed, kept)

@@ -157,8 +157,10 @@ def _inspect_catalogue(
             ).fetchall()
         )
         for name, sql in sorted(views.items()):
-            findings += [Finding(f"{file.name}: {name}", problem) for problem in
-                      _view_faults(session, name, sql, named, publication)]  # fmt: skip
+            findings += [
+                Finding(f"{file.name}: {name}", problem)
+                for problem in _view_faults(session, name, sql, named, publication)
+            ]
     return len(views), findings
 
 

@@ -33,9 +33,11 @@ def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
     raw = batches[0].schema.names
     texts = {
         str(value)
-        for batch in batches for array in batch.columns
-        for value in array.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
-    }  # fmt: skip
+        for batch in batches
+        for array in batch.columns
+        for value in array.slice(0, 1_000).to_pylist()
+        if value is not None and str(value).strip()
+    }
     shown = ", ".join(repr(clean(text, 40)) for text in sorted(texts)[:SHOWN])
     line = f"{column}: the mapping gives null for {n:,} values of {', '.join(raw)}, such as {shown}"
     if column != "raw_score":

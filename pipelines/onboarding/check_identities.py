@@ -69,7 +69,8 @@ def _alike(names: Iterable[str], fold: re.Pattern[str] | None) -> int:
 _FOLDS = (
     ("case or outer blanks", None, "if they are one person's: lower(trim(...)) as identity"),
     (
-        "leading zeros", re.compile(r"^0+(?=\d)"),
+        "leading zeros",
+        re.compile(r"^0+(?=\d)"),
         "if they are one person's: ltrim(..., '0') as identity",
     ),
-)  # fmt: skip
+)

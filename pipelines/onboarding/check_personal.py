@@ -36,9 +36,10 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
 
     held = {name for batch in batches for name in batch.schema.names}
     texts = [
-        field.name for field in contract.fields
+        field.name
+        for field in contract.fields
         if field.name in held - HASHED and not field.values and pa.types.is_string(field.type)
-    ]  # fmt: skip
+    ]
     reasons = {profile.name: why for profile, why in _reasons(_table(batches, texts))}
     if "attrs" in held:
         (attrs,) = profiles(_table(batches, ["attrs"]))

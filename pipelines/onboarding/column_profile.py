@@ -25,8 +25,11 @@ _ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
 _SLASHED = re.compile(
     r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s*[AaPp][Mm])?)?"
 )
-_EPOCH = {10: ("s", "to_timestamp({0})"), 13: ("ms", "to_timestamp({0} / 1e3)"),
-          16: ("us", "to_timestamp({0} / 1e6)")}  # fmt: skip
+_EPOCH = {
+    10: ("s", "to_timestamp({0})"),
+    13: ("ms", "to_timestamp({0} / 1e3)"),
+    16: ("us", "to_timestamp({0} / 1e6)"),
+}
 #: Personal data anywhere in a value (RE2), looked for in all rows of a sample: mail addresses,
 #: page addresses with a query, tokens.
 PERSONAL = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s"

@@ -306,8 +306,9 @@ def _channel(out: Guesses, profiles: Sequence[Profile], hint: str) -> None:
             quoted = out.quote[profile.name]
             cases = " ".join(f"when '{w}' then '{c}'" for w, c in sorted(words.items()))
             sql = f"case lower({quoted}) {cases} else 'other' end"
-            out.lines.append(Guess("channel", sql, f"the values of {profile.name}",
-                                   (profile.name,)))  # fmt: skip
+            out.lines.append(
+                Guess("channel", sql, f"the values of {profile.name}", (profile.name,))
+            )
             return
     for words_in in (hint.lower(), " ".join(p.snake for p in profiles), _activities(profiles)):
         for channel, words_of in CHANNEL_HINTS.items():

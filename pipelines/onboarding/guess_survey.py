@@ -51,9 +51,13 @@ X_NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: Names that no log of events has: with a score they mean a file of answers.
 SURVEY_NAMES = frozenset(
-    {n for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
-     for n in X_NAMES[names]} | {n for n, of in SCORES.items() if of not in (None, "effort")}
-)  # fmt: skip
+    {
+        n
+        for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
+        for n in X_NAMES[names]
+    }
+    | {n for n, of in SCORES.items() if of not in (None, "effort")}
+)
 SURVEY_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
 #: Names that only a log of events has.
 EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "action",
@@ -90,8 +94,11 @@ def is_survey(profiles: Sequence[Profile], file: str) -> bool:
 def guess_survey(profiles: Sequence[Profile], quote: dict[str, str]) -> Guesses:
     """Guess a mapping under the experience contract for the profiled columns of one source."""
     out = Guesses(quote=quote, personal=personal_columns.reasons(profiles))
-    for column, words in (("respondent_type", RESPONDENTS), ("level", LEVELS),
-                          ("instrument", INSTRUMENTS)):  # fmt: skip
+    for column, words in (
+        ("respondent_type", RESPONDENTS),
+        ("level", LEVELS),
+        ("instrument", INSTRUMENTS),
+    ):
         _listed(out, profiles, column, words)
     _identity(out, profiles)
     for column, names in X_NAMES.items():

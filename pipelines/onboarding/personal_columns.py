@@ -108,9 +108,13 @@ def parts(profile: Profile) -> Iterator[Profile]:
             continue
         given = held.get(path, [])
         yield Profile(
-            name=path, kind=kinds.get(path, _text_type()), n_rows=max(profile.n_rows, len(given)),
-            n_null=0, n_distinct=len({str(value) for value in given}), values=tuple(given),
-        )  # fmt: skip
+            name=path,
+            kind=kinds.get(path, _text_type()),
+            n_rows=max(profile.n_rows, len(given)),
+            n_null=0,
+            n_distinct=len({str(value) for value in given}),
+            values=tuple(given),
+        )
 
 
 def is_keyed(kind: pa.DataType) -> str | None:

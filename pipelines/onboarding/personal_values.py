@@ -143,7 +143,7 @@ _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a number of a card", _is_card, 0.9),
     ("a number of a person", _is_national, 0.9),
     ("a secret or token", _is_secret, 0.5),
-)  # fmt: skip
+)
 
 
 def form(texts: Sequence[str], is_version: bool) -> str | None:

@@ -129,7 +129,7 @@ SURE: dict[str, frozenset[str]] = {
         createdby updatedby openedby closedby resolvedby assignedby modifiedby changedby handledby
         approvedby enteredby agentid agentname employeeid employeename operatorid operatorname
         staffid staffname adviserid advisorid"""),
-}  # fmt: skip
+}
 #: The same where the values have enough digits for a phone number.
 NUMBERS = _words("""
     phone phones telephone tel telefon tlf mobil mobile mobilnr mobilnummer handy handynummer

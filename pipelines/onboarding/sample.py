@@ -156,8 +156,10 @@ def _parquet(path: Path, rows: int) -> pa.Schema:
 
 
 _SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
-    "csv": _csv, "json": _json, "parquet": _parquet,
-}  # fmt: skip
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+}
 
 
 def sample(path: Path, rows: int = ROWS) -> Sample:

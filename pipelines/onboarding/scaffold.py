@@ -406,8 +406,9 @@ def summary(folder: Path, looks: Sequence[Look]) -> list[str]:
         left = {p.name: source.guesses.personal.get(p.name) for p in source.guesses.rest}
         lines += [
             f"  {'left out':<16} {' '.join(name.split())}, {why}"
-            for name, why in left.items() if why is not None
-        ]  # fmt: skip
+            for name, why in left.items()
+            if why is not None
+        ]
     config = folder / "rejse.toml"
     where = "" if folder == Path() else f" --config {config}"
     return [*lines, f"wrote {config}; look at the guesses, then: rejse check{where}"]

@@ -43,7 +43,7 @@ def define(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str]) -> None:
         "select cast(null as varchar) as check_name, "
         + ", ".join(f"cast(null as varchar) as {column}" for column in COLUMNS)
         + " where false"
-    ]  # fmt: skip
+    ]
     con.execute(f"create or replace view {VIEW} as {' union all by name '.join(parts)}")
     con.execute(
         f"comment on view {VIEW} is 'One row per check and promise that it judges. A view over "

@@ -116,9 +116,14 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
     # A broken view or check must publish nothing.
     catalogue_file = catalogue_build.build(store, number, files, done.promise_checks)
     storage.commit(
-        store, PUBLICATIONS.name, publications, PUBLICATIONS.schema, done.run_id, number,
+        store,
+        PUBLICATIONS.name,
+        publications,
+        PUBLICATIONS.schema,
+        done.run_id,
+        number,
         writer.read_version,
-    )  # fmt: skip
+    )
     catalogue.activate(store, number, catalogue_file)
     writer.previous, writer.read_version = done, storage.head(store, PUBLICATIONS.name)
     return done
@@ -229,7 +234,7 @@ def _with_row(
     rows = [
         _widened(storage.read(store / path), table.schema.remove_metadata())
         for path in storage.files(store, table.name, last)
-    ]  # fmt: skip
+    ]
     added = pa.Table.from_pylist([dict(row)], schema=table.schema)
     whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in rows), added])
     file = staging.write(store, table.name, whole)

@@ -222,9 +222,14 @@ def _expect_same_weights(named: Any, weight: Any, present: Mapping[str, float]) 
 
 
 def _lines(
-    kinds: list[str], present: Mapping[str, float], proposal: Proposal, sure: Any, tie: Any,
-    hazard: Any, ends: Ends,
-) -> list[Line]:  # fmt: skip
+    kinds: list[str],
+    present: Mapping[str, float],
+    proposal: Proposal,
+    sure: Any,
+    tie: Any,
+    hazard: Any,
+    ends: Ends,
+) -> list[Line]:
     tied = _is_tied(tie)
     lines = [
         Line(kind, 0, 0, present[kind], None, None, None, None, None, "by definition")

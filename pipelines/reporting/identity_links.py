@@ -116,10 +116,13 @@ class Asking:
         them = None if other is None else self._key(other)
         same = None if them is None else them in {name for name, _ in people}
         return Answer(
-            key, tuple(self._audit.periods(key)),
+            key,
+            tuple(self._audit.periods(key)),
             tuple((name, counted.get(name, 0), hops) for name, hops in people),
-            them, same, self._audit.kinds(),
-        )  # fmt: skip
+            them,
+            same,
+            self._audit.kinds(),
+        )
 
     @property
     def _now(self) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rejse.pipelines.runtime.text_safety import DASH, clean
 
 if TYPE_CHECKING:
-    from rejse.transforms.scoring.friction.evidence import Kind
+    from rejse.transforms.scoring.friction.kinds import Kind
 
 
 def kind_name(kind: str | None) -> str:

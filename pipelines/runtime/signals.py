@@ -93,10 +93,11 @@ def forget_stoppable(stop: Callable[[], None]) -> None:
     _state.stoppable.remove(stop)
 
 
-def heed(say: Callable[[int, str], None]) -> None:
+def heed(say: Callable[[int, str], None], grace: float = GRACE) -> None:
     """Listen to signals from here on; a process of our own calls it once.
 
-    `say` receives exit code and message where the process ends before its work does.
+    `say` receives exit code and message where the process ends before its work does. `grace` is in
+    seconds.
     """
     _state.say = say
     reading, writing = os.pipe()
@@ -104,7 +105,7 @@ def heed(say: Callable[[int, str], None]) -> None:
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _raise)
-    threading.Thread(target=_listen, args=(reading, say), daemon=True).start()
+    threading.Thread(target=_listen, args=(reading, say, grace), daemon=True).start()
 
 
 def is_ours() -> bool:
@@ -168,14 +169,14 @@ def _raise(number: int, frame: FrameType | None) -> None:
         raise Interrupted(message())
 
 
-def _listen(reading: int, say: Callable[[int, str], None]) -> None:
+def _listen(reading: int, say: Callable[[int, str], None], grace: float) -> None:
     number = 0
     while number not in SIGNALS:
         number = os.read(reading, 1)[0]
     _state.signal = _state.signal or number  # the main thread may handle it later
-    threading.Event().wait(GRACE)
+    threading.Event().wait(grace)
     if _state.ending.acquire(blocking=False):
         say(code(), message())
     else:
-        threading.Event().wait(GRACE)  # the main thread reports and leaves, unless it hangs
+        threading.Event().wait(grace)  # the main thread reports and leaves, unless it hangs
     leave(code())

@@ -223,7 +223,7 @@ def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterato
         return
     reader = TEXT[shard.format](raw_schema, shard.source, shard.file)
     with ByteStream(shard.path, shard.span) as stream:
-        for block in reader.parts(stream, shard.first_row):
+        for block in reader.parts(stream, first_row=shard.first_row):
             yield from _batches(shard, block.batch, block.rows, block.rejects, batch_rows)
 
 

@@ -84,9 +84,13 @@ class Look:
 
 
 def look(
-    shards: Iterable[Any], before: Mapping[Place, Position], key: bytes, now: int,
-    in_part: bool = False, anew: bool = False,
-) -> Look:  # fmt: skip
+    shards: Iterable[Any],
+    before: Mapping[Place, Position],
+    key: bytes,
+    now: int,
+    in_part: bool = False,
+    anew: bool = False,
+) -> Look:
     """Compare files with the positions `before` and return those to read; with `anew` all.
 
     `now` is in microseconds. `in_part`: only rows of a time span will be taken.
@@ -210,9 +214,11 @@ def _alike(positions: Mapping[Place, Position]) -> list[tuple[str, str, str]]:
 
 
 def with_due(
-    positions: Mapping[Place, Position], shards: Sequence[Any],
-    aside: Mapping[tuple[str, str], int], tolerance: int,
-) -> dict[Place, Position]:  # fmt: skip
+    positions: Mapping[Place, Position],
+    shards: Sequence[Any],
+    aside: Mapping[tuple[str, str], int],
+    tolerance: int,
+) -> dict[Place, Position]:
     """Add to positions when rows that were set `aside` are due.
 
     `aside` is the least time of such rows by source and file name; they are due `tolerance`

@@ -59,7 +59,7 @@ class Csv:
 
         They end before a block whose records only a careful reading can count.
         """
-        rest, row = self._header(stream), 1
+        rest, row = self._header(stream, BLOCK), 1
         while block := stream.block(BLOCK):
             data = rest + block
             cut, records = self._regular(data, last=False)
@@ -68,17 +68,17 @@ class Csv:
             row, rest = row + records, data[cut:]
             yield stream.position - len(rest), row
 
-    def parts(self, stream: ByteStream, first_row: int = 1) -> Iterator[Part]:
+    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; a piece takes the header from its file."""
         if stream.start:
             with ByteStream(stream.path) as whole:
-                self._header(whole)
+                self._header(whole, size)
             rest = b""
         else:
-            rest = self._header(stream)
+            rest = self._header(stream, size)
         row = first_row
         while True:
-            block = stream.block(BLOCK)
+            block = stream.block(size)
             last = not block
             data = rest + block
             broken = last and stream.fault
@@ -98,9 +98,9 @@ class Csv:
         shown = rest[:HEAD].decode("utf-8", "backslashreplace")
         return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
-    def _header(self, stream: ByteStream) -> bytes:
+    def _header(self, stream: ByteStream, size: int) -> bytes:
         """Read the column names; return the bytes read after them."""
-        data = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        data = stream.read(size).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
             return b""
         first, _, _ = data.partition(b"\n")

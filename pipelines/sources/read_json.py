@@ -77,10 +77,10 @@ class JsonLines:
             line += block.count(b"\n")
             yield stream.position - rest, line
 
-    def parts(self, stream: ByteStream, first_row: int = 1) -> Iterator[Part]:
+    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; row numbers are line numbers of the file."""
         line, rest, skipping = first_row, b"", False
-        while block := stream.block(BLOCK):
+        while block := stream.block(size):
             if line == 1 and not rest:
                 block = block.removeprefix(b"\xef\xbb\xbf")
             if skipping:  # inside a line that was refused as too long

@@ -25,9 +25,8 @@ from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.incremental.table_rows import LIVE_TABLES
-from rejse.transforms.ingest.rejects import CAPPED
+from rejse.transforms.ingest.rejects import CAPPED, REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
-from rejse.transforms.scoring.output_tables import REJECTS
 
 #: Customers whose rows are written for the audit at once.
 CUSTOMERS_AT_ONCE = 50_000

@@ -83,20 +83,21 @@ class Bench:
 
     def cost(self, program: str, events: int, *command: str, fresh: Path) -> None:
         """Measure a program, the cheapest of the repeats; `fresh` is removed before each."""
-        found = []
+        measured = []
         for _ in range(self.repeat):
             shutil.rmtree(fresh, ignore_errors=True)
             with self.doing(f"{program}: {events:,} events"):
-                found.append(measure(program, events, *command))
-        self.costs.append(min(found, key=lambda cost: cost.cpu))
+                measured.append(measure(program, events, *command))
+        self.costs.append(min(measured, key=lambda cost: cost.cpu))
 
     def rejse(self, events: int) -> None:
         """`rejse run` without the audit, then the audit alone."""
         folder = self.log(events)
-        this = "tests.bench.run_rejse"
-        self.cost("rejse", events, this, str(folder), fresh=folder / "store")
-        self.cost("rejse audit", events, this, str(folder), "--audit",
-                  fresh=folder / "store" / "audits")  # fmt: skip
+        module = "tests.bench.run_rejse"
+        self.cost("rejse", events, module, str(folder), fresh=folder / "store")
+        self.cost(
+            "rejse audit", events, module, str(folder), "--audit", fresh=folder / "store" / "audits"
+        )
 
     def duckdb(self, events: int) -> None:
         """The same work as DuckDB SQL."""
@@ -108,21 +109,21 @@ class Bench:
         folder, out = self.log(events), self.folder / f"polars-{events}"
         self.cost("polars", events, "tests.bench.rival_polars", str(folder), str(out), fresh=out)
 
-    def check(self, events: int, found: list[str]) -> None:
+    def check(self, events: int, programs: list[str]) -> None:
         """Compare what these programs found: each rival with rejse, and the rivals' columns."""
         from tests.bench import check
 
         with self.doing(f"comparing answers at {events:,} events"):
             rivals = [
                 check.of_rival(name, self.folder / f"{name}-{events}")
-                for name in found
+                for name in programs
                 if name in RIVALS
             ]
-            if "rejse" in found:
+            if "rejse" in programs:
                 mine = check.of_rejse(self.folder / f"log-{events}" / "store")
                 for theirs in rivals:
-                    said = f"rejse and {theirs.name} at {events:,} events"
-                    self.answers[said] = check.differences(mine, theirs)
+                    comparison = f"rejse and {theirs.name} at {events:,} events"
+                    self.answers[comparison] = check.differences(mine, theirs)
             if len(rivals) == len(RIVALS):
                 self.answers[f"the rivals' columns at {events:,} events"] = check.lacking(*rivals)
             if rivals:
@@ -143,15 +144,15 @@ class Bench:
 def measure(program: str, events: int, module: str, *arguments: str) -> Cost:
     """Run a module as a process and wait for it. Raises SystemExit where it fails."""
     began = time.monotonic()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=said, stderr=said
+            [sys.executable, "-m", module, *arguments], cwd=ROOT, stdout=output, stderr=output
         )
         _, status, used = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            said.seek(0)
-            raise SystemExit(f"{program} failed:\n{said.read().decode(errors='replace')[-4000:]}")
+            output.seek(0)
+            raise SystemExit(f"{program} failed:\n{output.read().decode(errors='replace')[-4000:]}")
     wall = time.monotonic() - began
     return Cost(program, events, used.ru_utime + used.ru_stime, wall, used.ru_maxrss / MEGABYTE)
 
@@ -160,24 +161,26 @@ def machine() -> dict[str, Any]:
     """Size of this machine and versions of what is measured."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
-        "cores": len(os.sched_getaffinity(0)), "memory_gb": round(pages * size / 2**30, 1),
-        "processor": platform.machine(), "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(pages * size / 2**30, 1),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
         **{name: version(name) for name in MEASURED},
-    }  # fmt: skip
+    }
 
 
 def ratios(bench: Bench) -> dict[str, float]:
     """What the goals are stated in: parts of a rival's CPU, multiples at the margin."""
-    found = {}
+    quotients = {}
     for events in sorted({c.events for c in bench.costs}):
         for rival in RIVALS:
             mine, theirs = bench.of("rejse", events), bench.of(rival, events)
             if mine and theirs:
-                found[f"rejse / {rival}, CPU at {events:,} events"] = mine.cpu / theirs.cpu
-                found[f"rejse / {rival}, peak memory at {events:,} events"] = (
+                quotients[f"rejse / {rival}, CPU at {events:,} events"] = mine.cpu / theirs.cpu
+                quotients[f"rejse / {rival}, peak memory at {events:,} events"] = (
                     mine.peak_mb / theirs.peak_mb
                 )
-    return found
+    return quotients
 
 
 def show(bench: Bench) -> None:
@@ -199,19 +202,21 @@ def show(bench: Bench) -> None:
             console.print(f"{program}: {margin * 1e6:,.2f} CPU seconds for a million more events")
     for name, value in ratios(bench).items():
         console.print(f"{name}: {value:,.2f}")
-    for who, found in bench.answers.items():
-        console.print(f"{who}: {'same answers' if not found else ''}")
-        for line in found:
+    for comparison, differences in bench.answers.items():
+        console.print(f"{comparison}: {'same answers' if not differences else ''}")
+        for line in differences:
             console.print(f"  [red]differs[/red] {line}")
 
 
 def as_json(bench: Bench) -> dict[str, Any]:
     """All that was found, for a file."""
     return {
-        "machine": machine(), "costs": [asdict(c) for c in bench.costs],
-        "ratios": ratios(bench), "headlines": bench.headlines,
-        "differences": [line for found in bench.answers.values() for line in found],
-    }  # fmt: skip
+        "machine": machine(),
+        "costs": [asdict(c) for c in bench.costs],
+        "ratios": ratios(bench),
+        "headlines": bench.headlines,
+        "differences": [line for differences in bench.answers.values() for line in differences],
+    }
 
 
 def _arguments() -> argparse.Namespace:
@@ -222,33 +227,33 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, help="take the cheapest of so many")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write what was found to this file")
-    said = parser.parse_args()
-    said.only = [name for name in said.only.split(",") if name]
-    strange = set(said.only) - set(PROGRAMS)
-    if strange or min(said.events) < 1 or said.repeat < 1:
+    arguments = parser.parse_args()
+    arguments.only = [name for name in arguments.only.split(",") if name]
+    strange = set(arguments.only) - set(PROGRAMS)
+    if strange or min(arguments.events) < 1 or arguments.repeat < 1:
         parser.error(f"expected programs of {PROGRAMS} and counts of 1 or more, came {sys.argv}")
-    return said
+    return arguments
 
 
 def run(bench: Bench, sizes: list[int], only: list[str]) -> None:
     """Measure the chosen programs at every size, then compare their answers."""
     for events in sorted(set(sizes)):
-        found = [name for name in PROGRAMS if name in only]
-        for name in found:
+        programs = [name for name in PROGRAMS if name in only]
+        for name in programs:
             getattr(bench, name)(events)
-        bench.check(events, found)
+        bench.check(events, programs)
 
 
 def main() -> None:
     """Run the benchmark; exits 1 where the answers differ."""
-    said = _arguments()
+    arguments = _arguments()
     with tempfile.TemporaryDirectory(prefix="rejse-bench-") as folder:
-        bench = Bench(said.keep or Path(folder), said.seed, said.repeat)
+        bench = Bench(arguments.keep or Path(folder), arguments.seed, arguments.repeat)
         bench.folder.mkdir(parents=True, exist_ok=True)
-        run(bench, said.events, said.only)
+        run(bench, arguments.events, arguments.only)
     show(bench)
-    if said.json:
-        said.json.write_text(json.dumps(as_json(bench), indent=1) + "\n", encoding="utf-8")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(as_json(bench), indent=1) + "\n", encoding="utf-8")
     if any(bench.answers.values()):
         raise SystemExit(1)
 

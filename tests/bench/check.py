@@ -56,8 +56,8 @@ class Side:
         """Type of each column; none where there is no such table."""
         if table not in self.relation:
             return {}
-        found = self.con.execute(f"describe select * from {self.relation[table]}").fetchall()
-        return {row[0]: row[1] for row in found}
+        described = self.con.execute(f"describe select * from {self.relation[table]}").fetchall()
+        return {row[0]: row[1] for row in described}
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Rows of a query that names tables by their plain names."""
@@ -81,34 +81,34 @@ def of_rival(name: str, out: Path) -> Side:
     return Side(name, con, {t: f"read_parquet({some})" for t, some in files.items() if some})
 
 
-def differences(one: Side, other: Side) -> list[str]:
+def differences(first: Side, other: Side) -> list[str]:
     """Every table and column in which the two differ; empty where the answers are the same.
 
     Only tables and columns that both have are compared: `lacking` tells which one of them has not.
     """
-    found = []
-    for table in (t for t in TABLES if t in one.relation and t in other.relation):
-        mine, theirs = one.columns(table), other.columns(table)
+    differing = []
+    for table in (t for t in TABLES if t in first.relation and t in other.relation):
+        mine, theirs = first.columns(table), other.columns(table)
         shared = [c for c in mine if c in theirs and c not in LEFT_OUT.get(table, ())]
         exact = [c for c in shared if mine[c] != "DOUBLE"]
         query = _fingerprint(table, exact, [c for c in shared if mine[c] == "DOUBLE"])
-        here, there = (side.ask(query)[0] for side in (one, other))
+        here, there = (side.ask(query)[0] for side in (first, other))
         names = ["rows", "whole rows", *exact]
         reals = ("n", "sum", "sum by row")
         names += [f"{what} of {c}" for c in shared if mine[c] == "DOUBLE" for what in reals]
         for name, a, b in zip(names, here, there, strict=True):
             if not _equal(a, b):
-                found.append(f"{table}: {name}: {one.name} {a}, {other.name} {b}")
-    return found
+                differing.append(f"{table}: {name}: {first.name} {a}, {other.name} {b}")
+    return differing
 
 
-def lacking(one: Side, other: Side) -> list[str]:
+def lacking(first: Side, other: Side) -> list[str]:
     """Columns that only one of two rivals wrote, who must write the same ones but NOT_OF_ALL."""
     return [
         f"{table}: {column}: not of both"
         for table in TABLES
         for column in sorted(
-            (set(one.columns(table)) ^ set(other.columns(table)))
+            (set(first.columns(table)) ^ set(other.columns(table)))
             - NOT_OF_ALL.get(table, frozenset())
         )
     ]
@@ -122,7 +122,7 @@ def _fingerprint(table: str, exact: list[str], real: list[str]) -> str:
     plain = [_plain(column) for column in exact]
     row = f"hash({', '.join(plain)})"
     hashes = [f"sum(cast({row} as hugeint))"]
-    hashes += [f"sum(cast(hash({one}) as hugeint))" for one in plain]
+    hashes += [f"sum(cast(hash({column}) as hugeint))" for column in plain]
     sums = [
         f"count({c}), coalesce(sum({c}), 0), coalesce(sum({c} * ({row} % {WEIGHTS})), 0)"
         for c in real
@@ -143,7 +143,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 def headlines(side: Side) -> dict[str, float]:
     """The numbers that a reader may want to see with their eyes."""
-    found = {name: float(side.ask(query)[0][0]) for name, query in HEADLINES.items()}
+    values = {name: float(side.ask(query)[0][0]) for name, query in HEADLINES.items()}
     for kind, n, hazard in side.ask(BY_KIND):
-        found[f"{kind}: pieces"], found[f"{kind}: hazard"] = float(n), float(hazard)
-    return found
+        values[f"{kind}: pieces"], values[f"{kind}: hazard"] = float(n), float(hazard)
+    return values

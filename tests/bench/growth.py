@@ -46,15 +46,15 @@ COLUMNS = (
 
 def cut(data: Path, aside: Path, parts: int) -> list[tuple[int, int]]:
     """Lay each source's rows aside in `parts` files by time; rows and customers of each part."""
-    told = []
+    counts = []
     with duckdb.connect() as con:
         con.execute("set enable_progress_bar = false")
         for name in TIMES:
             files = f"read_parquet('{data / name}/*.parquet')"
             con.execute(f'create view "{name or "events"}" as from {files}')
         shares = [part / parts for part in range(1, parts)]
-        found = con.execute("select quantile_disc(time, ?) from events", [shares]).fetchall()
-        edges = ["-infinity", *map(str, found[0][0] if shares else ()), "infinity"]
+        quantiles = con.execute("select quantile_disc(time, ?) from events", [shares]).fetchall()
+        edges = ["-infinity", *map(str, quantiles[0][0] if shares else ()), "infinity"]
         for part, (since, until) in enumerate(pairwise(edges), start=1):
             rows, people = 0, set()
             for name, time in TIMES.items():
@@ -64,8 +64,8 @@ def cut(data: Path, aside: Path, parts: int) -> list[tuple[int, int]]:
                 these.write_parquet(str(aside / name / f"{part:03d}.parquet"))
                 rows += len(these)
                 people |= {row[0] for row in these.select(PEOPLE[name]).distinct().fetchall()}
-            told.append((rows, len(people)))
-    return told
+            counts.append((rows, len(people)))
+    return counts
 
 
 def renamed(data: Path, out: Path, generation: int) -> None:
@@ -74,16 +74,16 @@ def renamed(data: Path, out: Path, generation: int) -> None:
         con.execute("set enable_progress_bar = false")
         con.execute("set preserve_insertion_order = false")
         for name, columns in NAMES.items():
-            own = [f"'g{generation}-' || {one} as {one}" for one in columns]
-            own += [f"{one} + interval {generation} year as {one}" for one in LATER[name]]
+            own = [f"'g{generation}-' || {column} as {column}" for column in columns]
+            own += [f"{column} + interval {generation} year as {column}" for column in LATER[name]]
             if not name:
                 own.append(f"id + {generation} * 1000000000000 as id")
             if name == "surveys":  # some targets name an event or a visit
                 own.append(_target(generation))
             (out / name).mkdir(parents=True)
             for path in sorted((data / name).glob("*.parquet")):
-                found = con.sql(f"select * replace ({', '.join(own)}) from '{path}'")
-                found.write_parquet(str(out / name / path.name))
+                relation = con.sql(f"select * replace ({', '.join(own)}) from '{path}'")
+                relation.write_parquet(str(out / name / path.name))
 
 
 def _target(generation: int) -> str:
@@ -109,11 +109,11 @@ def generations(
     for generation in range(count):
         apart.submit(renamed, first, data, generation).result()
         told_of = apart.submit(cut, data, place / "aside", parts // count).result()
-        for part, told in enumerate(told_of, start=1):
+        for part, counts in enumerate(told_of, start=1):
             for name in TIMES:
                 mine = place / "aside" / name / f"{part:03d}.parquet"
                 shutil.move(mine, log / "data" / name / f"{generation:03d}-{mine.name}")
-            yield told
+            yield counts
         shutil.rmtree(data)
 
 
@@ -125,11 +125,13 @@ def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int, apart: Exe
         now = storage.latest(store)
         assert now is not None
         files = sum(len(storage.files(store, name, at)) for name, at in now.versions.items())
-        told = (
+        cells = (
             f"{number}", f"{rows:,}", f"{people:,}", f"{stored:,}", f"{cost.cpu:.1f}",
             f"{cost.wall:.1f}", f"{cost.peak_mb:.0f}", f"{files:,}",
         )  # fmt: skip
-        print(*(one.rjust(wide) for one, (_, wide) in zip(told, COLUMNS, strict=True)), flush=True)
+        print(
+            *(cell.rjust(wide) for cell, (_, wide) in zip(cells, COLUMNS, strict=True)), flush=True
+        )
         stored += rows
         if number % care == 0:
             apart.submit(cared_for, store).result()
@@ -148,7 +150,7 @@ def main() -> None:
     parser.add_argument("--increments", type=int, default=100)
     parser.add_argument("--generations", type=int, default=1, help="logs of other people")
     parser.add_argument("--care", type=int, default=20, help="runs between two compactions")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
     print(*(name.rjust(wide) for name, wide in COLUMNS))
     # A child's peak begins with what its parent holds, so that this process must stay small.
@@ -156,8 +158,10 @@ def main() -> None:
         tempfile.TemporaryDirectory(dir=ROOT / "build") as place,
         ProcessPoolExecutor(1, get_context("spawn")) as apart,
     ):
-        arriving = generations(Path(place), said.events, said.increments, said.generations, apart)
-        grow(Path(place), arriving, said.care, apart)
+        arriving = generations(
+            Path(place), arguments.events, arguments.increments, arguments.generations, apart
+        )
+        grow(Path(place), arriving, arguments.care, apart)
 
 
 if __name__ == "__main__":

@@ -31,12 +31,12 @@ ASKED = 0.05
 
 def arrive(folder: Path, number: int) -> str:
     """Put a file with one event in its source's folder, as whole as a rename makes it; its id."""
-    said = json.loads((folder / "data" / "web" / "part-0000.jsonl").open().readline())
-    said["event_id"] = f"latency-{number}"
+    event = json.loads((folder / "data" / "web" / "part-0000.jsonl").open().readline())
+    event["event_id"] = f"latency-{number}"
     draft = folder / f"latency-{number}.draft"
-    draft.write_text(json.dumps(said) + "\n", encoding="utf-8")
+    draft.write_text(json.dumps(event) + "\n", encoding="utf-8")
     draft.rename(folder / "data" / "web" / f"latency-{number}.jsonl")
-    return str(said["event_id"])
+    return str(event["event_id"])
 
 
 def is_visible(store: Path, ident: str) -> bool:
@@ -49,14 +49,14 @@ def is_visible(store: Path, ident: str) -> bool:
         return False
 
 
-def latencies(folder: Path, events: int, every: str) -> tuple[list[float], float]:
+def latencies(folder: Path, events: int, interval: str) -> tuple[list[float], float]:
     """Seconds from arrival to sight of each event but the first, and CPU seconds of the loop."""
     store, chance, out = settings.load(folder / "rejse.toml").store, random.Random(7), []
     program = [sys.executable, "-m", "rejse.pipelines.cli.main"]
     config = ["--config", str(folder / "rejse.toml")]
     subprocess.run([*program, "run", *config, "--json"], check=True, stdout=subprocess.DEVNULL)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [*program, "live", *config, "--every", every, "--json"]
+    command = [*program, "live", *config, "--every", interval, "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as loop:
         try:
             for number in range(events + 1):
@@ -82,17 +82,19 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100)
     parser.add_argument("--customers", type=int, default=2_000)
     parser.add_argument("--every", default="1s", help="pause between two looks of the loop")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as place:
         folder, made = Path(place) / "company", [sys.executable, "-m", "rejse.pipelines.cli.main"]
-        made += ["demo-data", str(folder), "--customers", str(said.customers)]
+        made += ["demo-data", str(folder), "--customers", str(arguments.customers)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
-        found, spent = latencies(folder, said.events, said.every)
-    median, most = np.percentile(found, 50), np.percentile(found, 99)
-    print(f"{len(found)} events: median {median:.1f} s, 99th percentile {most:.1f} s,"
-          f" longest {max(found):.1f} s; CPU of the loop, its start included,"
-          f" {spent / (len(found) + 1):.1f} s an event")  # fmt: skip
+        seconds, spent = latencies(folder, arguments.events, arguments.every)
+    median, most = np.percentile(seconds, 50), np.percentile(seconds, 99)
+    print(
+        f"{len(seconds)} events: median {median:.1f} s, 99th percentile {most:.1f} s,"
+        f" longest {max(seconds):.1f} s; CPU of the loop, its start included,"
+        f" {spent / (len(seconds) + 1):.1f} s an event"
+    )
 
 
 if __name__ == "__main__":

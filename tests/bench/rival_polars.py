@@ -36,7 +36,7 @@ from tests.bench.polars import (  # noqa: E402
     write,
     write_felt,
 )
-from tests.bench.polars.later import Found  # noqa: E402
+from tests.bench.polars.later import Findings  # noqa: E402
 from tests.bench.polars.write import Whole  # noqa: E402
 
 T = TypeVar("T")
@@ -73,17 +73,17 @@ def work(folder: Path, out: Path) -> dict[str, float]:
     customers = spent.of("customers", lambda: names.customers(key))
     kinds, frontier = log["journey_type"].unique(), events.frontier(data)
     known = spent.of("company", lambda: company.read(folder / "tables", kinds, frontier, cases))
-    found = _found(spent, log, known)
-    pieces = spent.of("evidence", lambda: evidence.evidence(found))
-    hazards = spent.of("hazards", lambda: scores.hazards(found, pieces))
-    scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces))
+    findings = _findings(spent, log, known)
+    pieces = spent.of("evidence", lambda: evidence.evidence(findings))
+    hazards = spent.of("hazards", lambda: scores.hazards(findings, pieces))
+    scored = spent.of("scores", lambda: scores.journeys(findings, customers, pieces))
     scored = write.keyed_by_code(scored)
-    named = spent.of("steps' names", lambda: write.named_steps(found, scored))
-    sessions = spent.of("sessions' names", lambda: write.named_sessions(found, scored))
-    heard = spent.of("joins of answers", lambda: _heard(answers, log, found))
+    named = spent.of("steps' names", lambda: write.named_steps(findings, scored))
+    sessions = spent.of("sessions' names", lambda: write.named_sessions(findings, scored))
+    heard = spent.of("joins of answers", lambda: _heard(answers, log, findings))
     journeys_felt = spent.of("what was felt", lambda: felt.felt(heard, scored))
     whole = Whole(
-        log, customers, found, pieces, hazards, scored, named, sessions, heard, journeys_felt
+        log, customers, findings, pieces, hazards, scored, named, sessions, heard, journeys_felt
     )
     for table, frame in (write.TABLES | write_felt.TABLES).items():
         spent.of(
@@ -93,27 +93,29 @@ def work(folder: Path, out: Path) -> dict[str, float]:
     return spent.seconds
 
 
-def _found(spent: Spent, log: pl.DataFrame, known: company.Company) -> Found:
+def _findings(spent: Spent, log: pl.DataFrame, known: company.Company) -> Findings:
     """Journeys with their steps and contacts, and what was given, promised and agreed on them."""
     threads = spent.of("threads", lambda: journeys.in_threads(log, known))
     cut = spent.of("journeys", lambda: journeys.cut(threads, known))
-    told = spent.of("sessions", lambda: steps.told(cut))
-    of_steps = spent.of("steps", lambda: steps.steps(told))
-    met = spent.of("contacts", lambda: contacts.contacts(told))
-    pairs = spent.of("pairs", lambda: contacts.pairs(met, told))
-    said = spent.of("fields", lambda: fields.fields(log, told, of_steps, known))
-    handed = spent.of("hand-offs", lambda: links.handoffs(told, of_steps, said, known))
-    kept = spent.of("promises", lambda: promises.promises(log, told, known))
-    over = spent.of("ends", lambda: ends.ends(told, known))
-    agreed = spent.of("levels", lambda: levels.levels(told, over, known))
-    return Found(told, of_steps, met, pairs, said, handed, kept, over, agreed, known)
+    sessionised = spent.of("sessions", lambda: steps.sessionised(cut))
+    of_steps = spent.of("steps", lambda: steps.steps(sessionised))
+    met = spent.of("contacts", lambda: contacts.contacts(sessionised))
+    pairs = spent.of("pairs", lambda: contacts.pairs(met, sessionised))
+    given = spent.of("fields", lambda: fields.fields(log, sessionised, of_steps, known))
+    handed = spent.of("hand-offs", lambda: links.handoffs(sessionised, of_steps, given, known))
+    kept = spent.of("promises", lambda: promises.promises(log, sessionised, known))
+    over = spent.of("ends", lambda: ends.ends(sessionised, known))
+    agreed = spent.of("levels", lambda: levels.levels(sessionised, over, known))
+    return Findings(sessionised, of_steps, met, pairs, given, handed, kept, over, agreed, known)
 
 
-def _heard(answers: pl.DataFrame, log: pl.DataFrame, found: Found) -> pl.DataFrame:
+def _heard(answers: pl.DataFrame, log: pl.DataFrame, findings: Findings) -> pl.DataFrame:
     """Answers with the events they are about."""
-    of_events = about.about(answers, about.Scored(log, found.told))
-    heard = felt.joined(answers, of_events, found.told)
-    return heard.with_columns(is_known=write_felt.is_known(pl.col("method"), found.company.passed))
+    of_events = about.about(answers, about.Scored(log, findings.sessionised))
+    heard = felt.joined(answers, of_events, findings.sessionised)
+    return heard.with_columns(
+        is_known=write_felt.is_known(pl.col("method"), findings.company.passed)
+    )
 
 
 def _write(whole: Whole, table: Callable[[Whole], pl.LazyFrame], file: Path) -> None:
@@ -131,9 +133,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
-    said = parser.parse_args()
-    said.out.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(work(said.folder, said.out)))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    print(json.dumps(work(arguments.folder, arguments.out)))
 
 
 if __name__ == "__main__":

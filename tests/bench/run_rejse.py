@@ -47,9 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--audit", action="store_true", help="only the audit")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     process_limits.tune_allocator()  # as the command does
-    print(json.dumps(audit(said.folder) if said.audit else run(said.folder)))
+    print(json.dumps(audit(arguments.folder) if arguments.audit else run(arguments.folder)))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def test_a_seed_gives_one_log(name: str, log: Path, tmp_path: Path) -> None:
 
 def test_who_has_a_case_has_no_event_without(log: Path) -> None:
     people = "select identity, count(case_no), count(*) from events group by identity"
-    found = {n and n == of for _, n, of in ask(log, people)}
-    assert found == {0, True}
+    agreements = {n and n == of for _, n, of in ask(log, people)}
+    assert agreements == {0, True}
     known = "select count(*) from events anti join cases using (case_no) where case_no is not null"
     assert ask(log, known) == [(0,)]
 
@@ -57,5 +57,5 @@ def test_answers_name_their_event_in_every_way_and_some_are_silent(log: Path) ->
             count(*) filter (customer_no not in (select identity from events))
         from surveys
     """
-    (found,) = ask(log, counts)
-    assert min(found) > 0, found
+    (counted,) = ask(log, counts)
+    assert min(counted) > 0, counted

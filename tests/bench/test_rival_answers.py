@@ -36,8 +36,10 @@ def cases(rows: list[Row]) -> Iterator[Row]:
     """What the desk says of each case: it was open before anything happened."""
     people = {row["case_no"]: row["identity"] for row in rows if row["case_no"]}
     begin = min(row["time"] for row in rows) - timedelta(days=1)
-    for number, (case, who) in enumerate(sorted(people.items())):
-        yield dict(zip(CASES, (case, who, begin, ("claim", "support")[number % 2]), strict=True))
+    for number, (case, customer) in enumerate(sorted(people.items())):
+        yield dict(
+            zip(CASES, (case, customer, begin, ("claim", "support")[number % 2]), strict=True)
+        )
 
 
 def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
@@ -51,8 +53,12 @@ def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
         days = rng.choice((-1, 0, 0, 0.01, 0.5, 2, 5, 20, 40))
         time = row["time"] + timedelta(days=days)
         least, most = rng.choice(((None, None), (0, 10), (1, 5), (2, 9), (0, None)))
-        names = (f"events/{row['id']}", str(row["id"]), *2 * (other["visit"], other["touchpoint"]),
-                 "nowhere")  # fmt: skip
+        names = (
+            f"events/{row['id']}",
+            str(row["id"]),
+            *2 * (other["visit"], other["touchpoint"]),
+            "nowhere",
+        )
 
         def perhaps(value: Any, chance: float = 0.3) -> Any:
             return value if rng.random() < chance else None
@@ -120,30 +126,31 @@ def test_all_rows_are_those_of_rejse(rival: str, sides: dict[str, check.Side]) -
 
 
 def test_every_way_of_joining_and_every_score_occurs(sides: dict[str, check.Side]) -> None:
-    one = sides["polars"]
-    ways = one.ask("select join_method, count(*) from experience group by join_method")
+    side = sides["polars"]
+    ways = side.ask("select join_method, count(*) from experience group by join_method")
     assert {way for way, _ in ways} == {*METHODS, None}
     assert min(n for _, n in ways) >= 20, ways
-    real = [c for c, kind in one.columns("journey_experience").items() if kind == "DOUBLE"]
-    known = one.ask(f"select {', '.join(f'count({c})' for c in real)} from journey_experience")
+    real = [c for c, kind in side.columns("journey_experience").items() if kind == "DOUBLE"]
+    known = side.ask(f"select {', '.join(f'count({c})' for c in real)} from journey_experience")
     assert min(known[0]) > 0, dict(zip(real, known[0], strict=True))
-    statuses = {status for (status,) in one.ask("select distinct status from sla_results")}
+    statuses = {status for (status,) in side.ask("select distinct status from sla_results")}
     assert statuses == {"achieved", "breached", "open"}
-    cases = one.ask("select count(case_id), count(*) from journeys")
+    cases = side.ask("select count(case_id), count(*) from journeys")
     assert 0 < cases[0][0] < cases[0][1]
 
 
 def test_every_end_and_every_reason_to_join_nothing_occurs(sides: dict[str, check.Side]) -> None:
-    one = sides["duckdb"]
-    closed = one.ask("select distinct close_reason, outcome_basis from journeys")
+    side = sides["duckdb"]
+    closed = side.ask("select distinct close_reason, outcome_basis from journeys")
     assert {reason for reason, _ in closed} >= {"end rule", "new need", "silence", None}
     assert {basis for _, basis in closed} == {"recorded", "assumed", None}
-    why = one.ask("select distinct unjoined from experience")
+    why = side.ask("select distinct unjoined from experience")
     assert {reason for (reason,) in why} == {*UNJOINED, None}
     halves = "select distinct confidence from friction_evidence where kind = 'ping_pong'"
-    assert (0.5,) in one.ask(halves)
-    (known,) = one.ask("select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts)"
-                       " from journeys")  # fmt: skip
+    assert (0.5,) in side.ask(halves)
+    (known,) = side.ask(
+        "select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts) from journeys"
+    )
     assert known[0] > 0 == known[1] < known[2]
 
 
@@ -230,15 +237,15 @@ def test_a_log_without_sense_gives_the_rows_of_rejse(rival: str, senseless: Path
 
 
 def test_needs_ends_and_talk_that_overlaps_occur_without_sense(senseless: Path) -> None:
-    one = check.of_rejse(senseless / "store")
-    ends = one.ask("select close_reason, count(*) from journeys where is_final group by all")
+    rejse = check.of_rejse(senseless / "store")
+    ends = rejse.ask("select close_reason, count(*) from journeys where is_final group by all")
     assert {reason for reason, n in ends if n >= 5} == {"end rule", "new need", "silence"}
-    bases = one.ask("select outcome_basis, count(*) from journeys group by all order by all")
+    bases = rejse.ask("select outcome_basis, count(*) from journeys group by all order by all")
     assert min(n for basis, n in bases if basis) >= 10, bases
     declined = "select count(time_to_resolution_s) from journeys where outcome = 'declined'"
     overlap = """
         select count(*) from journeys as j
         where busy_s < (select sum(talk_s) from sessions as s where s.journey_id = j.journey_id)
     """
-    (held,), (overlapping,) = one.ask(declined)[0], one.ask(overlap)[0]
+    (held,), (overlapping,) = rejse.ask(declined)[0], rejse.ask(overlap)[0]
     assert held > 0 < overlapping, (held, overlapping)

@@ -52,19 +52,19 @@ def test_of_equal_ids_one_row_stays_in_any_order(log: Path, tmp_path: Path) -> N
     rows = [{**RAW, "activity": name} for name in ("b", "a", "c")] + [{**RAW, "id": 8}]
     for n, some in enumerate((rows, rows[::-1])):
         data = written(some, log, tmp_path / str(n)) / "data" / "*.parquet"
-        found = events.read(str(data), events.Key.of(KEY), events.Names())
-        assert sorted(found.select("id", "activity").rows()) == [("7", "a"), ("8", "called")]
+        read = events.read(str(data), events.Key.of(KEY), events.Names())
+        assert sorted(read.select("id", "activity").rows()) == [("7", "a"), ("8", "called")]
 
 
 def test_events_at_one_instant_follow_their_ids_as_text(log: Path, tmp_path: Path) -> None:
     rows = [{**RAW, "id": n} for n in (9, 100, 10)]
     folder = written(rows, log, tmp_path / "log")
     data = str(folder / "data" / "*.parquet")
-    found = events.read(data, events.Key.of(KEY), events.Names())
-    known = company.read(folder / "tables", found["journey_type"].unique(), 0)
-    assert journeys.in_threads(found, known)["id"].to_list() == ["10", "100", "9"]
+    read = events.read(data, events.Key.of(KEY), events.Names())
+    known = company.read(folder / "tables", read["journey_type"].unique(), 0)
+    assert journeys.in_threads(read, known)["id"].to_list() == ["10", "100", "9"]
 
 
 def test_pseudonyms_are_keyed() -> None:
-    said = pl.select(events.Key.of(KEY).keyed(pl.lit("customer:C1"), 32)).item()
-    assert said == hmac.new(KEY, b"customer:C1", hashlib.sha256).hexdigest()[:32]
+    pseudonym = pl.select(events.Key.of(KEY).keyed(pl.lit("customer:C1"), 32)).item()
+    assert pseudonym == hmac.new(KEY, b"customer:C1", hashlib.sha256).hexdigest()[:32]

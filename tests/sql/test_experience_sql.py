@@ -44,24 +44,28 @@ def felt(number: int, **own: Any) -> dict[str, Any]:
 
 
 def world() -> Rows:
-    places = [{"touchpoint": "web_form", "owner": "Online"},
-              {"touchpoint": "hotline", "owner": "Care"}]  # fmt: skip
+    places = [
+        {"touchpoint": "web_form", "owner": "Online"},
+        {"touchpoint": "hotline", "owner": "Care"},
+    ]
     rows = store_builder.joined(
         journey(1, places, owner="Online"),
         journey(2, places, owner="Online"),
         journey(3, places, owner="Online", customer_key=key_of(1), health_ops=40.0),
     )
     rows["experience"] = [
-        answer(1, 1, 1, 0.8), answer(2, 1, 1, 0.6),
+        answer(1, 1, 1, 0.8),
+        answer(2, 1, 1, 0.6),
         answer(3, 1, 2, 0.9, is_solicited=False, scored_as=None, instrument="review"),
-        answer(4, 1, None, 0.5), answer(5, 2, 2, 0.2),
+        answer(4, 1, None, 0.5),
+        answer(5, 2, 2, 0.2),
         answer(6, 2, 1, 0.1, respondent_type="employee", scored_as=None),
         answer(7, 1, 1, None, sentiment01=0.0, scored_as=None, instrument="review"),
         answer(8, 3, 1, None, sentiment01=0.2, scored_as=None, instrument="review"),
         answer(9, 3, 1, None, sentiment01=0.4, scored_as=None, instrument="review"),
         answer(10, 3, 2, None, sentiment01=0.9),
         answer(11, 3, 2, 0.1, scored_as=None, instrument="review", is_solicited=False),
-    ]  # fmt: skip
+    ]
     rows["journey_experience"] = [
         felt(1, silo_gap=0.2, touchpoint_score_mean=0.7, journey_score=0.5, n_invited=4,
              n_answered=3, is_relief=True, friction_score=60.0, experience01=0.9),
@@ -83,10 +87,12 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 def test_the_curve_has_the_steps_that_somebody_spoke_of(session: Session) -> None:
     rows = table(session, "from v_emotion_curve order by journey_id, seq")
     assert [(r["journey_id"], r["place"], r["touchpoint"], r["is_asked"]) for r in rows] == [
-        ("j0001", 1, "web_form", True), ("j0001", 2, "hotline", False),
-        ("j0002", 1, "hotline", True), ("j0003", 1, "web_form", False),
+        ("j0001", 1, "web_form", True),
+        ("j0001", 2, "hotline", False),
+        ("j0002", 1, "hotline", True),
+        ("j0003", 1, "web_form", False),
         ("j0003", 2, "hotline", True),
-    ]  # fmt: skip
+    ]
     assert [r["emotion01"] for r in rows] == pytest.approx([0.7, 0.9, 0.2, 0.3, 0.9])
     assert [r["is_text"] for r in rows] == [False, False, False, True, True]
     changes = [None, pytest.approx(0.2), None, None, pytest.approx(0.6)]
@@ -115,7 +121,7 @@ def test_relief_says_what_the_customer_did_next(session: Session) -> None:
 
 
 def test_a_lawful_world_passes_and_its_rules_are_tried(tmp_path: Path) -> None:
-    bare = {n: found for n, found in world().items() if "experience" not in n}
+    bare = {n: rows for n, rows in world().items() if "experience" not in n}
     without, whole = audit_of(tmp_path / "bare", bare), audit_of(tmp_path / "felt", world())
     assert without.passed and whole.passed
     assert whole.n_rules > without.n_rules + 50, "tables of X are audited where there are any"
@@ -127,9 +133,9 @@ def test_broken_rows_of_x_are_named(tmp_path: Path) -> None:
     rows["experience"][1] |= {"score01": 1.5}
     rows["journey_experience"][0] |= {"delivery01": 0.5, "health": 20.0}
     rows["journey_experience"][2] |= {"journey_id": "j0002"}
-    found = audit_of(tmp_path, rows)
-    assert not found.passed
-    broken = {(f.table, f.rule): f.rows for f in found.findings}
+    report = audit_of(tmp_path, rows)
+    assert not report.passed
+    broken = {(f.table, f.rule): f.rows for f in report.findings}
     assert broken == {
         ("experience", "answers_have_their_steps"): 1,
         ("experience", "score01.range"): 1,

@@ -59,10 +59,10 @@ def test_headline_and_report_quote_the_same_averages(tmp_path: Path) -> None:
         assert row["friction"] == round(same["friction_score"], 1)
         assert f">{row['health_ops']:.1f}<small>" in html
         mine = [
-            one["health_ops"]
-            for one in ranked
-            if one["health_ops"] is not None
-            and (one["journey_type"], one["owner"]) == (row["journey_type"], row["owner"])
+            owner["health_ops"]
+            for owner in ranked
+            if owner["health_ops"] is not None
+            and (owner["journey_type"], owner["owner"]) == (row["journey_type"], row["owner"])
         ]
         assert row["health_ops"] == round(statistics.median(mine), 1)
         assert same["n_health"] == len(mine)

@@ -62,10 +62,13 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     ]
     # Known to own nothing: one of the register, one of a case, and one of both and of a journey.
     held = {"valid_from": START}
-    rows["customers"] = [{"record_id": f"crm/{n}", "customer_key": key_of(n), **held}
-                         for n in (1, 201, 202)]  # fmt: skip
-    rows["cases"] = [{"record_id": f"crm/{n}", "customer_key": key_of(n), "case_id": f"c{n}",
-                      **held} for n in (1, 202, 203)]  # fmt: skip
+    rows["customers"] = [
+        {"record_id": f"crm/{n}", "customer_key": key_of(n), **held} for n in (1, 201, 202)
+    ]
+    rows["cases"] = [
+        {"record_id": f"crm/{n}", "customer_key": key_of(n), "case_id": f"c{n}", **held}
+        for n in (1, 202, 203)
+    ]
     store_builder.published(root, rows, thresholds={"is_problem.fault": 1})
     with catalogue.connect(root) as opened:
         yield opened
@@ -102,25 +105,26 @@ def test_a_purchase_is_no_problem_and_the_surest_pair_stands_first(session: Sess
     assert [row["journey_type"] for row in rows] == ["fault"] * 3
     assert rows[0]["product_id"] == "add_on"
     for name in ("", "before_", "after_"):
-        told = [(row[f"{name}p"], row[f"{name}q"]) for row in rows if row[f"{name}p"] is not None]
-        wanted = stats.false_discovery_control([p for p, _ in told])
-        assert [q for _, q in told] == pytest.approx(list(wanted), rel=1e-12)
+        tested = [(row[f"{name}p"], row[f"{name}q"]) for row in rows if row[f"{name}p"] is not None]
+        wanted = stats.false_discovery_control([p for p, _ in tested])
+        assert [q for _, q in tested] == pytest.approx(list(wanted), rel=1e-12)
     assert rows == sorted(rows, key=lambda row: (row["q"], row["p"]))
 
 
 def test_without_declared_types_what_ended_unsolved_is_a_problem(tmp_path: Path) -> None:
     bad, good = {"outcome01": 0.0}, {"outcome01": 1.0}
     rows = store_builder.joined(
-        journey(1, [{}], journey_type="a", **bad), journey(2, [{}], journey_type="a", **good),
+        journey(1, [{}], journey_type="a", **bad),
+        journey(2, [{}], journey_type="a", **good),
         journey(3, [{"outcome": "sold"}], journey_type="b", **bad),
         journey(4, [{}], journey_type="c", state="open", close_reason=None),
-    )  # fmt: skip
+    )
     rows["owned_products"] = [owned(1, "sim", START), owned(2, "sim", START)]
     store_builder.published(tmp_path / "store", rows)
     with catalogue.connect(tmp_path / "store") as opened:
         (row,) = table(opened, "from v_addons")
-    found = [row[name] for name in ("journey_type", "n_people", "n_coming", "n_others_owning")]
-    assert found == ["a", 4, 1, 1]
+    values = [row[name] for name in ("journey_type", "n_people", "n_coming", "n_others_owning")]
+    assert values == ["a", 4, 1, 1]
 
 
 def test_the_exact_test_is_that_of_an_independent_implementation(tmp_path: Path) -> None:
@@ -137,10 +141,10 @@ def test_the_exact_test_is_that_of_an_independent_implementation(tmp_path: Path)
     ]
     store_builder.published(tmp_path / "store", rows, thresholds={"is_problem.fault": 1})
     with catalogue.connect(tmp_path / "store") as opened:
-        found = {row["product_id"]: row for row in table(opened, "from v_addons")}
-    assert found.pop(f"p{people}")["p"] is None
-    assert len(found) == people - 1
-    for product, row in found.items():
+        by_product = {row["product_id"]: row for row in table(opened, "from v_addons")}
+    assert by_product.pop(f"p{people}")["p"] is None
+    assert len(by_product) == people - 1
+    for product, row in by_product.items():
         k, r = int((owners[product] <= coming).sum()), len(owners[product])
         cells = [[k, coming - k], [r - k, people - coming - r + k]]
         assert row["p"] == pytest.approx(stats.fisher_exact(cells)[1], rel=1e-9), cells
@@ -149,8 +153,8 @@ def test_the_exact_test_is_that_of_an_independent_implementation(tmp_path: Path)
 
 def test_who_gave_it_up_before_did_not_own_it_then(session: Session) -> None:
     row = of(session, "fault", "sim")
-    found = [row[f"n_{name}"] for name in ("owning_before", "bought_after", "given_up_before")]
-    assert found == [3, 1, 1]
+    counts = [row[f"n_{name}"] for name in ("owning_before", "bought_after", "given_up_before")]
+    assert counts == [3, 1, 1]
     assert (row["n_others_owning"], row["owning_share"]) == (1, pytest.approx(5 / 12))
     # He gave it up before the others are looked at, and bought it again as they are.
     assert (row["n_others_owning_before"], row["n_others_bought_after"]) == (1, 0)

@@ -20,8 +20,11 @@ from tests.support.sql_world import DAY, HOUR, contact, counted_world, table
 from tests.support.store_builder import START, journey, key_of
 
 KINDS = ("macros", "views", "checks", "questions")
-EVERY = [pytest.param(script, id=f"{kind}-{name}") for kind in KINDS[1:]
-         for name, script in scripts(kind).items()]  # fmt: skip
+EVERY = [
+    pytest.param(script, id=f"{kind}-{name}")
+    for kind in KINDS[1:]
+    for name, script in scripts(kind).items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +82,18 @@ def test_a_script_without_purpose_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("k", "n", "low", "high"),
     # Newcombe 1998, table I (Statistics in Medicine 17:857), method 3: score.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-     (1, 29, 0.0061, 0.1718)],
-)  # fmt: skip
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
 def test_wilson_intervals_are_the_published_ones(
     session: Session, k: int, n: int, low: float, high: float
 ) -> None:
-    found = session.execute(f"select wilson_lo({k}, {n}), wilson_hi({k}, {n})").fetchall()[0]
-    assert found == pytest.approx((low, high), abs=5e-5)
+    interval = session.execute(f"select wilson_lo({k}, {n}), wilson_hi({k}, {n})").fetchall()[0]
+    assert interval == pytest.approx((low, high), abs=5e-5)
 
 
 def test_of_nothing_there_is_no_rate(session: Session) -> None:
@@ -102,16 +109,17 @@ def test_a_repeat_lies_within_the_window_start_to_start_inclusive(
     with of_contacts(tmp_path, contact(0, 0 * DAY, intent="x"), first, second) as opened:
         rows = table(opened, "from v_contacts where intent = 'bill' order by started_at")
     assert [(row["is_repeat"], row["is_repeated"]) for row in rows] == [
-        (False, repeats), (repeats, False)
-    ]  # fmt: skip
+        (False, repeats),
+        (repeats, False),
+    ]
 
 
 def test_the_past_is_known_of_each_source_from_a_window_after_its_beginning(
     tmp_path: Path,
 ) -> None:
     def of(number: int, source: str, at: timedelta, **own: Any) -> dict[str, Any]:
-        who = {"customer_key": key_of(number), "outcome": "resolved", "source": source}
-        return contact(number, at, **who, **own)
+        customer = {"customer_key": key_of(number), "outcome": "resolved", "source": source}
+        return contact(number, at, **customer, **own)
 
     contacts = [
         of(1, "crm", 0 * DAY), of(2, "crm", 7 * DAY - HOUR), of(3, "crm", 7 * DAY),
@@ -145,8 +153,8 @@ def test_first_contacts_are_matured_with_a_known_past(tmp_path: Path) -> None:
     with of_contacts(tmp_path, *contacts) as opened:
         [row] = table(opened, "from v_first_contacts")
         [repeats] = table(opened, "select * from v_repeat_contacts")
-    told = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
-    assert [row[name] for name in told] == [3, 1, 2, 2, 1]
+    columns = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
+    assert [row[name] for name in columns] == [3, 1, 2, 2, 1]
     assert (row["fcr"], row["n_outcome_unknown"]) == (0.5, 1)
     assert row["outcome_unknown_share"] == pytest.approx(1 / 3)
     assert row["fcr_proxy"] == pytest.approx(2 / 3)
@@ -183,8 +191,9 @@ def test_channel_switches_leave_messages_out(tmp_path: Path) -> None:
         pairs = table(opened, "from v_channel_switches order by from_family")
         visits = table(opened, "select session_id, duration_s from v_visits order by 1")
     assert [(p["from_family"], p["to_family"], p["n_switches"]) for p in pairs] == [
-        ("digital", "voice", 1), ("voice", "voice", 0)
-    ]  # fmt: skip
+        ("digital", "voice", 1),
+        ("voice", "voice", 0),
+    ]
     assert [row["session_id"] for row in visits] == ["s1", "s3", "s4"]
     assert visits[0]["duration_s"] == 3600
 
@@ -194,7 +203,7 @@ def test_friction_is_summed_by_kind_edge_and_owner(session: Session) -> None:
     edges = table(session, "from v_edges")
     assert [(e["from_owner"], e["to_owner"], e["n_journeys"]) for e in edges] == [
         ("Online", "Care", 2)
-    ]  # fmt: skip
+    ]
     assert edges[0]["hazard"] == pytest.approx(
         hazard_bare + 0.5 * hazard_fallback + hazard_fallback
     )
@@ -293,11 +302,11 @@ def test_what_changed_names_table_and_possible_reason(tmp_path: Path) -> None:
     rows = store_builder.joined(counted_world(), journey(9, [{}]))
     store_builder.published(tmp_path, rows, number=2, positions={"crm": "a.csv:6"})
     with catalogue.connect(tmp_path) as opened:
-        found = table(opened, scripts("questions")["what_changed"].text)
-    changed = {row["table_name"]: row["n_more"] for row in found}
+        records = table(opened, scripts("questions")["what_changed"].text)
+    changed = {row["table_name"]: row["n_more"] for row in records}
     assert changed["journeys"] == 1
     assert "promises" not in changed
-    assert {(r["is_new_data"], r["is_new_configuration"]) for r in found} == {(True, False)}
+    assert {(r["is_new_data"], r["is_new_configuration"]) for r in records} == {(True, False)}
 
 
 def test_every_question_is_asked_by_a_test() -> None:

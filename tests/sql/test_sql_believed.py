@@ -70,9 +70,11 @@ def test_who_bought_or_was_informed_did_not_have_to_come_again(tmp_path: Path) -
     ends = ("sold", "informed", "resolved", "unresolved", None)
     contacts = [contact(0, timedelta(), intent="other")]
     for number, outcome in enumerate(ends, 1):
-        who = {"customer_key": key_of(number)}
-        contacts += [contact(number, 20 * DAY, outcome=outcome, **who),
-                     contact(number + 10, 21 * DAY, **PHONE, **who)]  # fmt: skip
+        customer = {"customer_key": key_of(number)}
+        contacts += [
+            contact(number, 20 * DAY, outcome=outcome, **customer),
+            contact(number + 10, 21 * DAY, **PHONE, **customer),
+        ]
     with opened(tmp_path, {"sessions": contacts}) as session:
         (row,) = table(session, "from v_repeat_contacts where channel_family = 'voice'")
         seen = table(session, "from v_contacts where intent = 'bill' order by session_id")
@@ -80,11 +82,11 @@ def test_who_bought_or_was_informed_did_not_have_to_come_again(tmp_path: Path) -
     names = ("contacts", "repeats", "after_help", "unsettled", "after_unknown", "known")
     assert [row[f"n_{name}"] for name in names] == [5, 4, 1, 2, 1, 4]
     assert (row["repeat_share"], row["unknown_share"]) == (0.5, 0.2)
-    by = {one["session_id"]: one for one in seen}
+    by = {row["session_id"]: row for row in seen}
     assert (by["s11"]["is_repeat"], by["s11"]["is_first"]) == (False, True), "a new need"
     assert (by["s1"]["is_repeated"], by["s2"]["is_repeated"]) == (False, True)
-    found = {one["rate"]: (one["numerator"], one["denominator"]) for one in rates}
-    assert (found["repeat_contact"], found["repeat_unsettled"]) == ((4, 5), (2, 4))
+    fractions = {rate["rate"]: (rate["numerator"], rate["denominator"]) for rate in rates}
+    assert (fractions["repeat_contact"], fractions["repeat_unsettled"]) == ((4, 5), (2, 4))
 
 
 def test_the_pauses_of_customers_are_no_waiting(tmp_path: Path) -> None:
@@ -97,8 +99,8 @@ def test_the_pauses_of_customers_are_no_waiting(tmp_path: Path) -> None:
         {"direction": "inbound", "wait_before_s": 30, "owner": "Online", "wait_cause": "company"},
     ]
     rows = only(tmp_path, journey(1, steps), "from v_waiting order by owner")
-    found = [(row["wait_cause"], row["owner"], row["n_steps"], row["wait_s"]) for row in rows]
-    assert found == [(None, "Care", 2, 660), ("company", "Online", 1, 30)]
+    causes = [(row["wait_cause"], row["owner"], row["n_steps"], row["wait_s"]) for row in rows]
+    assert causes == [(None, "Care", 2, 660), ("company", "Online", 1, 30)]
 
 
 def test_of_a_lone_event_nobody_knows_how_long_it_took(tmp_path: Path) -> None:
@@ -144,8 +146,8 @@ def test_where_no_action_is_logged_nobody_is_known_to_be_ignored(tmp_path: Path)
     with opened(tmp_path, rows) as session:
         loops = table(session, "from v_closed_loop where instrument = 'complaint' order by owner")
         listed = table(session, "from v_ignored_feedback")
-    found = [(r["owner"], r["n_records"], r["n_judged"], r["ignored_share"]) for r in loops]
-    assert found == [("mute", 2, 0, None), ("s", 1, 1, 1)]
+    owners = [(r["owner"], r["n_records"], r["n_judged"], r["ignored_share"]) for r in loops]
+    assert owners == [("mute", 2, 0, None), ("s", 1, 1, 1)]
     assert [row["x_id"] for row in listed] == ["s/1"]
 
 
@@ -172,29 +174,41 @@ def test_a_band_is_of_five_journeys_at_least(tmp_path: Path, n: int, band: str |
 @pytest.mark.parametrize(
     ("counts", "expected"),
     # Wilson's lower end at 1 of 1 is .2065, at 20 of 20 it is .8389.
-    [((1, 0, 1), (-58.7, 100)), ((0, 20, 20), (-100, -67.8)), ((0, 0, 20), (-16.1, 16.1)),
-     ((0, 0, 0), (None, None))],
-)  # fmt: skip
+    [
+        ((1, 0, 1), (-58.7, 100)),
+        ((0, 20, 20), (-100, -67.8)),
+        ((0, 0, 20), (-16.1, 16.1)),
+        ((0, 0, 0), (None, None)),
+    ],
+)
 def test_a_net_score_has_an_interval_where_all_answered_alike(
     tmp_path: Path, counts: Sequence[int], expected: tuple[float | None, float | None]
 ) -> None:
     given = ", ".join(str(count) for count in counts)
     (row,) = only(tmp_path, {}, f"select net_lo({given}) as lo, net_hi({given}) as hi")
-    found = (row["lo"], row["hi"])
-    assert found == (expected if expected[0] is None else pytest.approx(expected, abs=0.05))
+    interval = (row["lo"], row["hi"])
+    assert interval == (expected if expected[0] is None else pytest.approx(expected, abs=0.05))
 
 
 def test_a_switch_is_for_one_need_that_was_not_settled(tmp_path: Path) -> None:
     """Web then phone, by journey: another need, settled, unsettled, unknown need and outcome."""
-    web: list[dict[str, Any]] = [{"intent": "a"}, {"outcome": "sold"}, {"outcome": "unresolved"},
-                                 {"intent": None}]  # fmt: skip
+    web: list[dict[str, Any]] = [
+        {"intent": "a"},
+        {"outcome": "sold"},
+        {"outcome": "unresolved"},
+        {"intent": None},
+    ]
     contacts = []
     for number, first in enumerate(web):
         where = {"journey_id": f"j{number}"}
         contacts += [contact(1, DAY, **where, **first), contact(3, 2 * DAY, **where, **PHONE)]
-        contacts.append(contact(2, DAY + HOUR, **where, direction="outbound",
-                                channel_family="written"))  # fmt: skip
-    contacts = [{**one, "session_id": f"{one['journey_id']}-{one['seq']}"} for one in contacts]
+        contacts.append(
+            contact(2, DAY + HOUR, **where, direction="outbound", channel_family="written")
+        )
+    contacts = [
+        {**each_contact, "session_id": f"{each_contact['journey_id']}-{each_contact['seq']}"}
+        for each_contact in contacts
+    ]
     (row,) = only(tmp_path, {"sessions": contacts}, "from v_channel_switches")
     assert (row["from_family"], row["to_family"], row["n_pairs"]) == ("digital", "voice", 4)
     assert (row["n_switches"], row["n_outcome_unknown"], row["switch_share"]) == (2, 1, 0.5)

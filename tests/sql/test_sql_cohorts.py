@@ -43,11 +43,11 @@ def took(number: int, at: float, lasts: float | None, **own: Any) -> Rows:
     """A journey that started so many days after START: resolved after so many, or open."""
     start = START + at * DAY
     if lasts is None:
-        told = {"state": "open", "close_reason": None, "outcome01": None, "ended_at": start}
+        state = {"state": "open", "close_reason": None, "outcome01": None, "ended_at": start}
     else:
-        told = {"outcome01": 1.0, "ended_at": start + lasts * DAY, "close_reason": "end rule",
+        state = {"outcome01": 1.0, "ended_at": start + lasts * DAY, "close_reason": "end rule",
                 "throughput_s": lasts * 86_400, "time_to_resolution_s": lasts * 86_400}  # fmt: skip
-    return journey(number, [{}], started_at=start, **{**told, **own})
+    return journey(number, [{}], started_at=start, **{**state, **own})
 
 
 def test_what_is_stuck_counts_in_the_share_of_its_cohort(tmp_path: Path) -> None:
@@ -57,10 +57,12 @@ def test_what_is_stuck_counts_in_the_share_of_its_cohort(tmp_path: Path) -> None
     bad = {"outcome01": 0.0, "time_to_resolution_s": None, "outcome": "unresolved"}
     rows = store_builder.joined(
         *(took(n, 0, 2) for n in range(1, 6)),
-        took(6, 0, 30), took(7, 0, 5, **bad),
+        took(6, 0, 30),
+        took(7, 0, 5, **bad),
         *(took(n, 0, None) for n in range(8, 11)),
-        *(took(n, 71, 1) for n in range(11, 16)), *(took(n, 71, None) for n in range(16, 21)),
-    )  # fmt: skip
+        *(took(n, 71, 1) for n in range(11, 16)),
+        *(took(n, 71, None) for n in range(16, 21)),
+    )
     with opened(tmp_path, rows, 100 * DAY, claim=20) as session:
         months = table(session, "from v_months order by started_month")
         (whole,) = table(session, "from v_by_journey_type")
@@ -75,11 +77,11 @@ def test_what_is_stuck_counts_in_the_share_of_its_cohort(tmp_path: Path) -> None
         (0.2366, 0.7634), abs=5e-5
     )
     assert [young[name] for name in names] == [10, 5, 10, 0, 0, 0, 0, None]
-    for found in (whole, kind):
+    for cohort in (whole, kind):
         counts = ("n_too_young", "n_judged", "n_resolved", "n_undecided", "resolved_share")
-        assert [found[name] for name in counts] == [10, 10, 5, 3, 0.5]
-    found = [line[name] for name in ("resolved_percent", "late_percent", "undecided_percent")]
-    assert found == [50, 10, 30]
+        assert [cohort[name] for name in counts] == [10, 10, 5, 3, 0.5]
+    percents = [line[name] for name in ("resolved_percent", "late_percent", "undecided_percent")]
+    assert percents == [50, 10, 30]
 
 
 @pytest.mark.parametrize(("age", "mature"), [(30, True), (30 - 1 / 86_400, False)])
@@ -96,12 +98,14 @@ def test_a_journey_is_judged_once_its_horizon_has_settled(
 def test_a_type_whose_outcomes_nobody_records_is_not_judged(tmp_path: Path) -> None:
     unknown = {"outcome01": None, "time_to_resolution_s": None}
     rows = store_builder.joined(
-        took(1, 0, 2, journey_type="visit", **unknown), took(2, 0, None, journey_type="visit"),
-        took(3, 0, 2, **unknown), took(4, 0, 2),
-    )  # fmt: skip
+        took(1, 0, 2, journey_type="visit", **unknown),
+        took(2, 0, None, journey_type="visit"),
+        took(3, 0, 2, **unknown),
+        took(4, 0, 2),
+    )
     with opened(tmp_path, rows, 100 * DAY) as session:
-        found = {row["journey_type"]: row for row in table(session, "from v_journey_types")}
-    visit, claim = found["visit"], found["claim"]
+        by_type = {row["journey_type"]: row for row in table(session, "from v_journey_types")}
+    visit, claim = by_type["visit"], by_type["claim"]
     assert (visit["n_mature"], visit["n_judged"], visit["resolved_share"]) == (2, 0, None)
     assert (claim["n_judged"], claim["n_undecided"], claim["resolved_share"]) == (2, 1, 0.5)
 
@@ -113,13 +117,13 @@ def test_the_horizon_is_set_or_measured_with_the_open_ones_or_the_default(tmp_pa
         *(took(200 + n, 0, None, journey_type="stuck") for n in range(10)),
         *(took(300 + n, 0, n, journey_type="few") for n in range(1, 10)),
         took(400, 0, 1, journey_type="chosen"),
-    )  # fmt: skip
+    )
     with opened(tmp_path, rows, 100 * DAY, chosen=45) as session:
-        found = {
+        horizons = {
             row["journey_type"]: (row["basis"], row["horizon_s"] / 86_400)
             for row in table(session, "from v_horizons")
         }
-    assert found == {
+    assert horizons == {
         "claim": ("measured", 18),
         "stuck": ("default", 60),  # half are open: nine tenths of the closed ones would say 9 days
         "few": ("default", 60),
@@ -133,10 +137,12 @@ def test_times_are_censored_as_an_independent_implementation_does_it(tmp_path: P
     lasts = np.round(rng.exponential(12, 80), 0)
     starts = np.round(rng.uniform(0, 60, 80), 0)
     is_open = rng.random(80) < 0.2
-    rows = store_builder.joined(*(
-        took(n, float(at), None if stuck else float(long))
-        for n, (at, long, stuck) in enumerate(zip(starts, lasts, is_open, strict=True), 1)
-    ))  # fmt: skip
+    rows = store_builder.joined(
+        *(
+            took(n, float(at), None if stuck else float(long))
+            for n, (at, long, stuck) in enumerate(zip(starts, lasts, is_open, strict=True), 1)
+        )
+    )
     until = 70
     known = until - starts - SETTLING
     seen = ~is_open & (lasts <= known)
@@ -159,17 +165,20 @@ def test_times_are_censored_as_an_independent_implementation_does_it(tmp_path: P
     expected = {
         float(t): (s, lo, hi)
         for t, s, lo, hi in zip(
-            curve.quantiles, curve.probabilities, band.low.probabilities, band.high.probabilities,
+            curve.quantiles,
+            curve.probabilities,
+            band.low.probabilities,
+            band.high.probabilities,
             strict=True,
         )
-    }  # fmt: skip
-    for found in both.values():
-        assert len(found) == len(set(lasts[seen]))
-        for row in found:
+    }
+    for times in both.values():
+        assert len(times) == len(set(lasts[seen]))
+        for row in times:
             wanted = expected[row["time_s"] / 86_400]
             bounds = (row["survival"], row["survival_lo"], row["survival_hi"])
-            for one, other in zip(bounds, wanted, strict=True):
-                assert one == (None if math.isnan(other) else pytest.approx(other, abs=1e-12))
+            for bound, other in zip(bounds, wanted, strict=True):
+                assert bound == (None if math.isnan(other) else pytest.approx(other, abs=1e-12))
     half = min(t for t, (s, _, _) in expected.items() if s <= 0.5)
     low = min(t for t, (_, lo, _) in expected.items() if lo <= 0.5)
     high = min(t for t, (_, _, hi) in expected.items() if hi <= 0.5)

@@ -29,8 +29,14 @@ def result(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def priced(kind: str, customer: float | None, company: float, cost: float | None,
-           basis: str, currency: str | None = "DKK") -> dict[str, Any]:  # fmt: skip
+def priced(
+    kind: str,
+    customer: float | None,
+    company: float,
+    cost: float | None,
+    basis: str,
+    currency: str | None = "DKK",
+) -> dict[str, Any]:
     return {"kind": kind, "severity": 0.2, "at": 0, "owner": "Care", "minutes_customer": customer,
             "minutes_customer_basis": None if customer is None else basis,
             "minutes_company": company, "minutes_company_basis": "assumed", "cost": cost,
@@ -43,14 +49,17 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     root = tmp_path_factory.mktemp("costs") / "store"
     place = [{"touchpoint": "hotline"}]
     waits = priced("customer_wait", 6.0, 2.0, 20.0, "measured")
-    again = [priced("repeat_contact", 8.0, 7.0, 60.0, "assumed"),
-             priced("transfer", None, 5.0, None, "assumed", None),
-             priced("rework", None, 5.0, 35.0, "assumed"),
-             priced("rework", 1.0, 5.0, 37.0, "assumed")]  # fmt: skip
+    again = [
+        priced("repeat_contact", 8.0, 7.0, 60.0, "assumed"),
+        priced("transfer", None, 5.0, None, "assumed", None),
+        priced("rework", None, 5.0, 35.0, "assumed"),
+        priced("rework", 1.0, 5.0, 37.0, "assumed"),
+    ]
     rows = store_builder.joined(
-        journey(1, place, [waits]), journey(2, place, [waits, *again]),
+        journey(1, place, [waits]),
+        journey(2, place, [waits, *again]),
         *(journey(n, place) for n in range(3, 7)),
-    )  # fmt: skip
+    )
     rows["sla_results"] = [result(n) for n in range(1, 7)]
     store_builder.published(root, rows)
     with catalogue.connect(root) as opened:
@@ -85,8 +94,12 @@ def test_what_is_unknown_is_counted_beside_the_sums(session: Session) -> None:
     rows = {row["kind"]: row for row in table(session, "from v_friction_cost")}
     names = ("n_customer_unknown", "n_company_unknown", "n_priced", "n_partly_priced")
     counted = {kind: tuple(row[name] for name in names) for kind, row in rows.items()}
-    assert counted == {"customer_wait": (0, 0, 2, 0), "repeat_contact": (0, 0, 1, 0),
-                       "transfer": (1, 0, 0, 0), "rework": (1, 0, 2, 1)}  # fmt: skip
+    assert counted == {
+        "customer_wait": (0, 0, 2, 0),
+        "repeat_contact": (0, 0, 1, 0),
+        "transfer": (1, 0, 0, 0),
+        "rework": (1, 0, 2, 1),
+    }
     shares = {kind: row["known_share"] for kind, row in rows.items()}
     assert shares == {"customer_wait": 1, "repeat_contact": 1, "transfer": 0.5, "rework": 0.75}
 

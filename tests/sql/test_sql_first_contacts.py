@@ -14,7 +14,7 @@ def test_whether_a_contact_is_the_first_is_asked_within_each_level(tmp_path: Pat
     """Who visited the web page first has not called yet, nor been with another owner."""
     web = {"channel": "web", "outcome": None}
     call = {"channel": "phone", "channel_family": "voice"}
-    told: list[tuple[int, timedelta, dict[str, Any]]] = [
+    given: list[tuple[int, timedelta, dict[str, Any]]] = [
         (1, 20 * DAY, web), (1, 21 * DAY, {**call, "outcome": "informed"}),
         (2, 20 * DAY, web), (2, 21 * DAY, {**call, "outcome": "resolved"}),
         (2, 23 * DAY, {**call, "outcome": "resolved"}),  # the call before it has failed
@@ -23,8 +23,10 @@ def test_whether_a_contact_is_the_first_is_asked_within_each_level(tmp_path: Pat
         (5, 20 * DAY, {**call, "outcome": "transferred"}),
     ]  # fmt: skip
     owners = {"s1": "Online", "s2": "Care", "s3": "Online", "s4": "Care", "s5": "Back"}
-    contacts = [contact(n, at, customer_key=key_of(customer), **own)
-                for n, (customer, at, own) in enumerate(told, 1)]  # fmt: skip
+    contacts = [
+        contact(n, at, customer_key=key_of(customer), **own)
+        for n, (customer, at, own) in enumerate(given, 1)
+    ]
     steps = [step(n, name, owner=owner) for n, (name, owner) in enumerate(owners.items(), 1)]
     rows = {"sessions": [*contacts, contact(10, timedelta(), intent=None)], "steps": steps}
     with opened(tmp_path, rows) as session:

@@ -47,7 +47,7 @@ def solved(number: int, contact_step: str, u: float, **own: Any) -> dict[str, An
 
 def test_the_three_first_contact_resolutions_stay_apart(tmp_path: Path) -> None:
     """Five matured first contacts; company, agent and customer each say something else."""
-    told: list[dict[str, Any]] = [
+    sessions: list[dict[str, Any]] = [
         {"outcome": "resolved", "fcr_flag": True},
         {"outcome": "resolved", "fcr_flag": True},  # repeated two days later
         {"outcome": "unresolved", "fcr_flag": True},
@@ -55,10 +55,12 @@ def test_the_three_first_contact_resolutions_stay_apart(tmp_path: Path) -> None:
         {"outcome": "sold"},
     ]
     contacts = [
-        contact(n, 20 * DAY, customer_key=key_of(n), **own) for n, own in enumerate(told, 1)
+        contact(n, 20 * DAY, customer_key=key_of(n), **own) for n, own in enumerate(sessions, 1)
     ]
-    contacts += [contact(9, 22 * DAY, customer_key=key_of(2), outcome="resolved"),
-                 contact(10, timedelta(), intent=None)]  # fmt: skip
+    contacts += [
+        contact(9, 22 * DAY, customer_key=key_of(2), outcome="resolved"),
+        contact(10, timedelta(), intent=None),
+    ]
     answers = [
         solved(1, "j-1", 0.0),
         solved(2, "j-1", 1.0),  # the last one counts
@@ -71,13 +73,13 @@ def test_the_three_first_contact_resolutions_stay_apart(tmp_path: Path) -> None:
     steps = [step(n, f"s{n}") for n in range(1, 6)]
     rows = {"sessions": contacts, "steps": steps, "experience": answers}
     with opened(tmp_path, rows) as session:
-        found = rates(session)
+        by_rate = rates(session)
         (row,) = table(session, "from v_first_contacts")
-    assert found["fcr"] == (2, 4), "of known outcomes"
-    assert found["fcr_unknown"] == (1, 5)
-    assert found["fcr_proxy"] == (4, 5)
-    assert found["fcr_flagged"] == (3, 4)
-    assert found["fcr_confirmed"] == (2, 4)
+    assert by_rate["fcr"] == (2, 4), "of known outcomes"
+    assert by_rate["fcr_unknown"] == (1, 5)
+    assert by_rate["fcr_proxy"] == (4, 5)
+    assert by_rate["fcr_flagged"] == (3, 4)
+    assert by_rate["fcr_confirmed"] == (2, 4)
     assert (row["n_first"], row["n_answered"], row["n_confirmed"]) == (5, 4, 2)
     assert row["fcr_confirmed"] == 0.5 and row["fcr_confirmed_lo"] < 0.5 < row["fcr_confirmed_hi"]
 
@@ -99,22 +101,22 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
         contact(11, DAY, **bot, intent=None),  # a repeat could not be seen
         contact(12, DAY, direction="outbound", is_message=True, channel="email"),
     ]
-    contacts = [{**one, "is_need_driven": one["direction"] == "inbound"} for one in contacts]
+    contacts = [{**own, "is_need_driven": own["direction"] == "inbound"} for own in contacts]
     # The first call was handed on, though its last outcome is resolved.
     steps = [step(1, "s1", owner=None), step(2, "s1", owner="Care"), step(3, "s2", owner="Care")]
     evidence = [onward(1, "transfer"), onward(3, "escalation")]
     rows = {"sessions": contacts, "steps": steps, "friction_evidence": evidence}
     with opened(tmp_path, rows, short_abandon=5_000_000) as session:
-        found, care = rates(session), rates(session, "owner", "Care")
+        by_rate, care = rates(session), rates(session, "owner", "Care")
         calls = rates(session, "channel", "phone")
         spread = table(session, "from v_rates where scope = 'all' and rate = 'handle_s'")[0]
         (phone_line,) = table(session, "from v_channels where channel = 'phone'")
-    assert found["abandoned"] == (2, 5)
-    assert found["transferred"] == (1, 2) and found["escalated"] == (1, 2)
-    assert found["contained"] == (4, 5)
-    assert found["contained_no_repeat"] == (1, 3)
-    assert found["need_driven"] == (11, 12)
-    assert found["handle_s"] == (360, 2)
+    assert by_rate["abandoned"] == (2, 5)
+    assert by_rate["transferred"] == (1, 2) and by_rate["escalated"] == (1, 2)
+    assert by_rate["contained"] == (4, 5)
+    assert by_rate["contained_no_repeat"] == (1, 3)
+    assert by_rate["need_driven"] == (11, 12)
+    assert by_rate["handle_s"] == (360, 2)
     assert care["transferred"] == (1, 2) and calls["abandoned"] == (2, 5)
     # 120 and 240 seconds: mean 180, deviation 84.85, over the root of two 60
     assert (spread["value"], spread["unit"]) == (180, "s")
@@ -136,9 +138,12 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
 
 
 def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
-    contacts = [contact(n, DAY, intent=intent, channel=channel, outcome="resolved")
-                for n, (intent, channel) in enumerate(
-                    [("a", "web"), ("a", "phone"), ("b", "web"), (None, "web")])]  # fmt: skip
+    contacts = [
+        contact(n, DAY, intent=intent, channel=channel, outcome="resolved")
+        for n, (intent, channel) in enumerate(
+            [("a", "web"), ("a", "phone"), ("b", "web"), (None, "web")]
+        )
+    ]
     with opened(tmp_path, {"sessions": contacts}) as session:
         rows = table(session, "from v_rates where rate = 'need_driven'")
     whole = {(row["scope"], row["scope_value"]): row["denominator"] for row in rows}
@@ -149,7 +154,8 @@ def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
 
 def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: Path) -> None:
     ends: list[tuple[str, str, str | None, int | None]] = [
-        ("j1", "closed", "end rule", 0), ("j2", "closed", "end rule", 1),
+        ("j1", "closed", "end rule", 0),
+        ("j2", "closed", "end rule", 1),
         ("j3", "closed", "silence", 1),  # solved once, opened again, never solved
         ("j4", "closed", "silence", 0),  # never solved
         ("j5", "open", None, 1),  # its window has not passed
@@ -158,7 +164,7 @@ def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: 
         ("j8", "closed", "start rule", 0),  # solved, and a new journey was begun
         ("j9", "open", None, 0),  # its window has not passed
         ("j10", "closed", "end rule", None),  # solved, and nothing would tell of a re-opening
-    ]  # fmt: skip
+    ]
     solved = {"j1", "j2", "j7", "j8", "j10"}
     rows: Rows = {
         "journeys": [
@@ -186,23 +192,27 @@ def test_an_empty_store_has_rates_of_nothing(tmp_path: Path) -> None:
 def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
     points = [0, 3, 6, 7, 8, 9, 10, 10, 9, 10]
     answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
-    answers += [answer(20, None, 0, 10, instrument="nps"),  # silent
-                answer(21, 4, 1, 5, instrument="nps")]  # another scale is not equated  # fmt: skip
-    answers += [answer(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
-                answer(31, 9, 0, 10, instrument="enps"),  # no customer has one
-                answer(32, 0, 0, 10, instrument="enps", respondent_type="partner")]  # fmt: skip
-    found = survey_scores(tmp_path, answers)
-    nps = found["nps"]
+    answers += [
+        answer(20, None, 0, 10, instrument="nps"),  # silent
+        answer(21, 4, 1, 5, instrument="nps"),
+    ]  # another scale is not equated
+    answers += [
+        answer(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
+        answer(31, 9, 0, 10, instrument="enps"),  # no customer has one
+        answer(32, 0, 0, 10, instrument="enps", respondent_type="partner"),
+    ]
+    scores = survey_scores(tmp_path, answers)
+    nps = scores["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"], nps["n_off_scale"]) == (10, 5, 3, 1)
     assert nps["value"] == pytest.approx(20)
     # 100^2 (.5 + .3 - .2^2) / 10
     assert nps["variance"] == pytest.approx(760)
     assert nps["value_lo"] == pytest.approx(20 - Z * sqrt(760))
     assert nps["value_hi"] == pytest.approx(20 + Z * sqrt(760))
-    assert (found["enps"]["n"], found["enps"]["value"]) == (1, 100)
+    assert (scores["enps"]["n"], scores["enps"]["value"]) == (1, 100)
     # Wilson at 1 of 1 is .2065: the rest may have answered the worst
-    assert found["enps"]["value_lo"] == pytest.approx(100 - 200 * (1 - 0.206549), abs=1e-3)
-    assert found["enps"]["value_hi"] == 100
+    assert scores["enps"]["value_lo"] == pytest.approx(100 - 200 * (1 - 0.206549), abs=1e-3)
+    assert scores["enps"]["value_hi"] == 100
 
 
 def test_nps_from_one_to_ten_keeps_its_boundaries(tmp_path: Path) -> None:
@@ -219,15 +229,15 @@ def test_csat_and_the_three_conventions_of_ces_have_their_names(tmp_path: Path) 
         answer(20 + n, x, 1, 5, instrument="effort", score01=(5 - x) / 4)
         for n, x in enumerate([2, 5])
     ]
-    found = survey_scores(tmp_path, answers)
-    assert (found["csat"]["value"], found["csat"]["n"]) == (0.5, 4)
+    scores = survey_scores(tmp_path, answers)
+    assert (scores["csat"]["value"], scores["csat"]["n"]) == (0.5, 4)
     # Wilson at 2 of 4: centre .5, half .35
-    assert found["csat"]["value_lo"] == pytest.approx(0.1500, abs=1e-4)
-    assert found["csat"]["value_hi"] == pytest.approx(0.8500, abs=1e-4)
-    assert found["ces_share5"]["value"] == pytest.approx(2 / 5)
-    assert found["ces_mean"]["value"] == pytest.approx(4)
-    assert found["ces_net"]["value"] == pytest.approx(0)
-    assert found["ces1_mean"]["value"] == pytest.approx((4 + 1) / 2)
+    assert scores["csat"]["value_lo"] == pytest.approx(0.1500, abs=1e-4)
+    assert scores["csat"]["value_hi"] == pytest.approx(0.8500, abs=1e-4)
+    assert scores["ces_share5"]["value"] == pytest.approx(2 / 5)
+    assert scores["ces_mean"]["value"] == pytest.approx(4)
+    assert scores["ces_net"]["value"] == pytest.approx(0)
+    assert scores["ces1_mean"]["value"] == pytest.approx((4 + 1) / 2)
 
 
 def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
@@ -238,12 +248,12 @@ def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
     ]
     with opened(tmp_path, {"experience": answers}) as session:
         rows = table(session, "from v_survey_scores")
-    found = {(r["scope"], r["scope_value"], r["level"]): (r["n"], r["value"]) for r in rows}
-    assert found["all", None, "touchpoint"] == (2, 0)
-    assert found["all", None, "journey"] == (1, -100)
-    assert found["touchpoint", "hotline", "touchpoint"] == (1, 100)
-    assert found["touchpoint", "hotline", "journey"] == (1, -100)
-    assert found["month", "2026-04-01", "touchpoint"] == (1, -100)
+    scores = {(r["scope"], r["scope_value"], r["level"]): (r["n"], r["value"]) for r in rows}
+    assert scores["all", None, "touchpoint"] == (2, 0)
+    assert scores["all", None, "journey"] == (1, -100)
+    assert scores["touchpoint", "hotline", "touchpoint"] == (1, 100)
+    assert scores["touchpoint", "hotline", "journey"] == (1, -100)
+    assert scores["month", "2026-04-01", "touchpoint"] == (1, -100)
 
 
 def test_response_rates_count_the_silent_and_only_matured_invitations(tmp_path: Path) -> None:
@@ -284,25 +294,34 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
         {"message_kind": None, "consent_purpose": ["service"]},
         {"direction": "inbound"},
     ]
-    events = [{**mail, "customer_key": key_of(1), "id": f"e{n}", **one}
-              for n, one in enumerate(sent)]  # fmt: skip
+    events = [
+        {**mail, "customer_key": key_of(1), "id": f"e{n}", **message}
+        for n, message in enumerate(sent)
+    ]
     call = contact(1, timedelta(), direction="outbound", channel="phone")
-    rows_of: Rows = {"events": events, "sessions": [call],
-                     "steps": [step(1, "s1", event_ids=["crm/e6"])]}  # fmt: skip
+    rows_of: Rows = {
+        "events": events,
+        "sessions": [call],
+        "steps": [step(1, "s1", event_ids=["crm/e6"])],
+    }
     with opened(tmp_path, rows_of) as session:
         rows = {row["message_kind"]: row for row in table(session, "from v_outreach")}
-    told = rows["marketing"]
-    assert (told["n_contacts"], told["n_basis_known"], told["n_relevant"]) == (5, 4, 3)
-    assert (told["n_consent_known"], told["n_consented"]) == (3, 1)
-    assert (told["n_need_driven"], told["n_relevant_no_consent"]) == (2, 1)
-    assert told["relevant_share"] == 0.75
+    marketing = rows["marketing"]
+    assert (marketing["n_contacts"], marketing["n_basis_known"], marketing["n_relevant"]) == (
+        5,
+        4,
+        3,
+    )
+    assert (marketing["n_consent_known"], marketing["n_consented"]) == (3, 1)
+    assert (marketing["n_need_driven"], marketing["n_relevant_no_consent"]) == (2, 1)
+    assert marketing["relevant_share"] == 0.75
     assert (rows[None]["n_contacts"], rows[None]["n_consent_known"]) == (1, 0)
 
 
 def test_a_call_of_several_events_is_one_contact_and_an_answer_is_none(tmp_path: Path) -> None:
     phone = {"channel": "phone", "source": "crm", "time": START, "identitytype": "customer",
              "direction": "outbound", "customer_key": key_of(1)}  # fmt: skip
-    told: list[dict[str, Any]] = [
+    calls: list[dict[str, Any]] = [
         {"owner": "Care"},  # a call of three events
         {"relevance_basis": "need", "time": START + HOUR, "channel": "ivr"},
         {"owner": "Sales", "time": START + HOUR},
@@ -314,19 +333,22 @@ def test_a_call_of_several_events_is_one_contact_and_an_answer_is_none(tmp_path:
         {"message_kind": "upsell", "message_id": "m1", "customer_key": key_of(2)},
         {},  # of no contact at all
     ]
-    events = [{**phone, "id": f"e{n}", **one} for n, one in enumerate(told)]
-    sessions = [contact(n, timedelta(), channel="phone", direction=direction)
-                for n, direction in enumerate(("outbound", "outbound", "inbound"))]  # fmt: skip
+    events = [{**phone, "id": f"e{n}", **values} for n, values in enumerate(calls)]
+    sessions = [
+        contact(n, timedelta(), channel="phone", direction=direction)
+        for n, direction in enumerate(("outbound", "outbound", "inbound"))
+    ]
     parts = {"s0": (0, 1, 2), "s1": (3, 4), "s2": (5, 6, 7)}
     steps = [
         step(n, name, event_ids=[f"crm/e{number}"])
-        for name, numbers in parts.items() for n, number in enumerate(numbers, 10 * int(name[1]))
-    ]  # fmt: skip
+        for name, numbers in parts.items()
+        for n, number in enumerate(numbers, 10 * int(name[1]))
+    ]
     with opened(tmp_path, {"events": events, "sessions": sessions, "steps": steps}) as session:
         rows = table(session, "from v_outreach")
-    found = {row["message_kind"]: row for row in rows}
+    by_kind = {row["message_kind"]: row for row in rows}
     assert len(rows) == 2
-    call, upsell = found[None], found["upsell"]
+    call, upsell = by_kind[None], by_kind["upsell"]
     assert (call["n_contacts"], call["n_relevant"]) == (1, 1)
     assert (call["channel"], call["owner"]) == ("phone", "Care"), "as it began"
     assert (upsell["n_contacts"], upsell["n_customers"]) == (3, 2)
@@ -339,16 +361,18 @@ def test_every_figure_lies_in_its_interval(tmp_path: Path, name: str) -> None:
                 customer_key=key_of(n % 5), health_ops=float(n), product_id=f"p{n % 2}")
         for n in range(1, 30)
     ))  # fmt: skip
-    rows["experience"] = [answer(n, n % 11, 0, 10, instrument="nps", level="journey",
-                               journey_id=f"j{n:04d}") for n in range(1, 30)]  # fmt: skip
+    rows["experience"] = [
+        answer(n, n % 11, 0, 10, instrument="nps", level="journey", journey_id=f"j{n:04d}")
+        for n in range(1, 30)
+    ]
     with opened(tmp_path, rows, until=300 * DAY) as session:
-        found = table(session, f"from {name}")
-        columns = list(found[0])
+        lines = table(session, f"from {name}")
+        columns = list(lines[0])
     checked = 0
     for low in (column for column in columns if column.endswith("_lo")):
         middle = low.removesuffix("_lo")
         middle = middle if middle in columns else f"{middle}_mean"
-        for row in found:
+        for row in lines:
             if row[low] is not None:
                 assert row[low] - 1e-12 <= row[middle] <= row[f"{low[:-3]}_hi"] + 1e-12
                 checked += 1

@@ -45,6 +45,6 @@ def test_an_answer_between_two_marks_has_not_reached_the_upper_one(
 
 def test_answers_outside_their_scale_are_refused_and_counted(tmp_path: Path) -> None:
     answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate([9, 10, 11, -1])]
-    answers = [one | ({} if 0 <= one["score01"] <= 1 else {"score01": None}) for one in answers]
+    answers = [row | ({} if 0 <= row["score01"] <= 1 else {"score01": None}) for row in answers]
     nps = survey_scores(tmp_path, answers)["nps"]
     assert (nps["n"], nps["n_off_scale"], nps["n_outside"], nps["value"]) == (2, 0, 2, 100)

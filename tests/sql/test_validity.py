@@ -49,9 +49,10 @@ class One:
         """H of some kinds and steps, ranked among themselves."""
         total = 0.0
         for at in steps:
-            found = sorted(p["severity"] for p in self.pieces
-                           if p["at"] == at and p["kind"] not in without)  # fmt: skip
-            total += sum(-log(1 - s) * 0.5**r for r, s in enumerate(reversed(found)))
+            severities = sorted(
+                p["severity"] for p in self.pieces if p["at"] == at and p["kind"] not in without
+            )
+            total += sum(-log(1 - s) * 0.5**r for r, s in enumerate(reversed(severities)))
         return total
 
     @property
@@ -61,50 +62,58 @@ class One:
 
 
 def drawn(seed: int = 5) -> list[One]:
-    made, found = random.Random(seed), []
+    made, world = random.Random(seed), []
     for number in range(N):
         pieces = [
             {"kind": kind, "severity": weight, "at": at}
-            for at in (0, 1) for kind, weight in WEIGHTS.items() if made.random() < 0.25
-        ]  # fmt: skip
-        one = One(number, made.choice(("claim", "claim", "repair")), made.randrange(CUSTOMERS),
+            for at in (0, 1)
+            for kind, weight in WEIGHTS.items()
+            if made.random() < 0.25
+        ]
+        sample = One(number, made.choice(("claim", "claim", "repair")), made.randrange(CUSTOMERS),
                   START + 8 * DAY + made.randrange(1300) * HOUR, pieces, None,
                   ["bill", made.choice((None, "bill"))])  # fmt: skip
-        hazard = one.hazard(set())
+        hazard = sample.hazard(set())
         if made.random() < 0.9:
             is_bad = made.random() < 1 - exp(-hazard)
-            one.outcome01 = made.choice((0.0, 0.0, 0.4)) if is_bad else 0.5
-        one.ces = [round(max(0.0, min(1.0, 0.8 - 0.3 * hazard + made.gauss(0, 0.2))), 1)
-                   for _ in range(made.randrange(3))]  # fmt: skip
-        one.felt = round(made.random(), 1) if made.random() < 0.4 else None
-        found.append(one)
+            sample.outcome01 = made.choice((0.0, 0.0, 0.4)) if is_bad else 0.5
+        sample.ces = [
+            round(max(0.0, min(1.0, 0.8 - 0.3 * hazard + made.gauss(0, 0.2))), 1)
+            for _ in range(made.randrange(3))
+        ]
+        sample.felt = round(made.random(), 1) if made.random() < 0.4 else None
+        world.append(sample)
     # A type of which too few ended, and all of them well.
     few = [One(N + n, "advert", n, START + 9 * DAY, [], 1.0, ["buy", None]) for n in range(9)]
-    return found + few
+    return world + few
 
 
 def rows_of(world: list[One]) -> Rows:
     parts, answers, felt = [], [], []
-    for one in world:
-        steps = [{"intent": intent} for intent in one.intents]
-        own = {"journey_type": one.type, "customer_key": key_of(one.customer),
-               "started_at": one.start, "outcome01": one.outcome01}  # fmt: skip
-        part = journey(one.number, steps, one.pieces, **own)
+    for case in world:
+        steps = [{"intent": intent} for intent in case.intents]
+        own = {
+            "journey_type": case.type,
+            "customer_key": key_of(case.customer),
+            "started_at": case.start,
+            "outcome01": case.outcome01,
+        }
+        part = journey(case.number, steps, case.pieces, **own)
         for step in part["steps"]:
             step.pop("intent", None)
         for piece in part["friction_evidence"]:
-            piece["occurred_at"] = one.start + piece["at"] * HOUR
+            piece["occurred_at"] = case.start + piece["at"] * HOUR
         parts.append(part)
-        name = f"j{one.number:04d}"
+        name = f"j{case.number:04d}"
         answers += [
-            {"x_id": f"{name}/{n}", "journey_id": name, "customer_key": key_of(one.customer),
+            {"x_id": f"{name}/{n}", "journey_id": name, "customer_key": key_of(case.customer),
              "instrument": "ces", "respondent_type": "customer", "level": "journey",
              "score01": u, "is_solicited": True, "is_answered": True, "scored_as": "whole",
-             "occurred_at": one.start, "join_method": "case", "is_final": True}
-            for n, u in enumerate(one.ces)
+             "occurred_at": case.start, "join_method": "case", "is_final": True}
+            for n, u in enumerate(case.ces)
         ]  # fmt: skip
-        felt.append({"journey_id": name, "customer_key": key_of(one.customer),
-                     "experience01": one.felt, "state": "closed", "is_final": True})  # fmt: skip
+        felt.append({"journey_id": name, "customer_key": key_of(case.customer),
+                     "experience01": case.felt, "state": "closed", "is_final": True})  # fmt: skip
     ongoing = journey(9000, [{}], [], state="open", close_reason=None, is_final=False)
     rows = store_builder.joined(*parts, ongoing)
     employee = {**answers[0], "x_id": "e", "respondent_type": "employee", "score01": 0.0}
@@ -116,8 +125,8 @@ COHORTS = [("claim", None), ("repair", None), ("claim", "2026-04-01"), ("repair"
 
 
 def cohort(journey_type: str, month: str | None) -> list[One]:
-    last = [one for one in WORLD if one.type == journey_type]
-    return [one for one in last if month is None or f"{one.start + HOUR:%Y-%m-01}" == month]
+    last = [case for case in WORLD if case.type == journey_type]
+    return [case for case in last if month is None or f"{case.start + HOUR:%Y-%m-01}" == month]
 
 
 @pytest.fixture(scope="module")
@@ -137,10 +146,10 @@ def one_row(
     return row
 
 
-def clustered(pulls: list[float], who: list[int]) -> float:
+def clustered(pulls: list[float], customers: list[int]) -> float:
     """Variance of a sum of influences, those of one customer added up first."""
     by: dict[int, float] = defaultdict(float)
-    for pull, customer in zip(pulls, who, strict=True):
+    for pull, customer in zip(pulls, customers, strict=True):
         by[customer] += pull
     return sum(p * p for p in by.values()) * len(by) / (len(by) - 1)
 
@@ -160,10 +169,13 @@ def delong(hits: list[tuple[float, int]], others: list[tuple[float, int]]) -> tu
 def test_the_area_for_bad_ends_is_that_of_all_pairs(
     session: Session, journey_type: str, month: str | None
 ) -> None:
-    scored = [(round(one.hazard(BY_OUTCOME), 12), one) for one in cohort(journey_type, month)
-              if one.outcome01 is not None]  # fmt: skip
-    hits = [(h, one.customer) for h, one in scored if one.bad]
-    others = [(h, one.customer) for h, one in scored if not one.bad]
+    scored = [
+        (round(case.hazard(BY_OUTCOME), 12), case)
+        for case in cohort(journey_type, month)
+        if case.outcome01 is not None
+    ]
+    hits = [(h, case.customer) for h, case in scored if case.bad]
+    others = [(h, case.customer) for h, case in scored if not case.bad]
     row = one_row(session, "v_validity_auc", journey_type, month, "and target = 'bad_end'")
     assert (row["n_hits"], row["n_others"]) == (len(hits), len(others))
     assert (row["auc"], row["auc_lo"], row["auc_hi"]) == pytest.approx(delong(hits, others))
@@ -173,28 +185,28 @@ def test_the_area_for_bad_ends_is_that_of_all_pairs(
 def came_again(world: list[One]) -> dict[int, bool]:
     """First contacts that no earlier one of the customer's precedes: was there another in 7 d?"""
     times = defaultdict(list)
-    for one in world:
-        for at, intent in enumerate(one.intents):
+    for case in world:
+        for at, intent in enumerate(case.intents):
             if intent:
-                times[one.customer, intent].append(one.start + at * HOUR)
-    found = {}
-    for one in world:
-        same = times[one.customer, one.intents[0]]
-        apart = [(t - one.start) / DAY for t in same]
-        if one.start - 7 * DAY >= min(o.start for o in world) and not any(
+                times[case.customer, intent].append(case.start + at * HOUR)
+    repeated = {}
+    for case in world:
+        same = times[case.customer, case.intents[0]]
+        apart = [(t - case.start) / DAY for t in same]
+        if case.start - 7 * DAY >= min(o.start for o in world) and not any(
             -7 <= d < 0 for d in apart
         ):
-            found[one.number] = any(0 < d <= 7 for d in apart)
-    return found
+            repeated[case.number] = any(0 < d <= 7 for d in apart)
+    return repeated
 
 
 def test_a_first_contact_foretells_by_its_own_friction_only(session: Session) -> None:
     again = came_again(WORLD)
     by: dict[bool, list[tuple[float, int]]] = {True: [], False: []}
-    for one in cohort("claim", None):
-        if one.number in again:
-            hazard = round(one.hazard(BY_NEXT_CONTACT, (0,)), 12)
-            by[again[one.number]].append((hazard, one.customer))
+    for case in cohort("claim", None):
+        if case.number in again:
+            hazard = round(case.hazard(BY_NEXT_CONTACT, (0,)), 12)
+            by[again[case.number]].append((hazard, case.customer))
     row = one_row(session, "v_validity_auc", "claim", None, "and target = 'repeat_contact'")
     assert (row["n_hits"], row["n_others"]) == (len(by[True]), len(by[False]))
     assert min(row["n_hits"], row["n_others"]) > 10
@@ -204,17 +216,22 @@ def test_a_first_contact_foretells_by_its_own_friction_only(session: Session) ->
 @pytest.mark.parametrize(("journey_type", "month"), COHORTS)
 @pytest.mark.parametrize(
     ("answer", "felt"),
-    [("ces", lambda one: sum(one.ces) / len(one.ces) if one.ces else None),
-     ("experience", lambda one: one.felt)],
-)  # fmt: skip
+    [
+        ("ces", lambda case: sum(case.ces) / len(case.ces) if case.ces else None),
+        ("experience", lambda case: case.felt),
+    ],
+)
 def test_rank_correlation_is_scipys(
-    session: Session, journey_type: str, month: str | None, answer: str,
+    session: Session,
+    journey_type: str,
+    month: str | None,
+    answer: str,
     felt: Callable[[One], float | None],
-) -> None:  # fmt: skip
-    asked = [one for one in cohort(journey_type, month) if felt(one) is not None]
-    friction = [round(100 * (1 - exp(-one.hazard(set()))), 9) for one in asked]
-    rho = stats.spearmanr(friction, [felt(one) for one in asked]).statistic
-    half = Z * sqrt((1 + rho**2 / 2) / (len({one.customer for one in asked}) - 3))
+) -> None:
+    asked = [case for case in cohort(journey_type, month) if felt(case) is not None]
+    friction = [round(100 * (1 - exp(-case.hazard(set()))), 9) for case in asked]
+    rho = stats.spearmanr(friction, [felt(case) for case in asked]).statistic
+    half = Z * sqrt((1 + rho**2 / 2) / (len({case.customer for case in asked}) - 3))
     row = one_row(session, "v_validity_rank", journey_type, month, f"and answer = '{answer}'")
     assert row["n_journeys"] == len(asked)
     assert (row["spearman"], row["spearman_lo"], row["spearman_hi"]) == pytest.approx(
@@ -224,8 +241,8 @@ def test_rank_correlation_is_scipys(
 
 def line_of(world: list[One]) -> tuple[Any, Any, Any]:
     """Ordinary least squares of bad ends on predicted: design, coefficients, residuals."""
-    x = np.array([1 - exp(-round(one.hazard(BY_OUTCOME), 12)) for one in world])
-    y = np.array([one.bad for one in world], float)
+    x = np.array([1 - exp(-round(case.hazard(BY_OUTCOME), 12)) for case in world])
+    y = np.array([case.bad for case in world], float)
     design = np.stack([np.ones_like(x), x], axis=1)
     line = np.linalg.lstsq(design, y, rcond=None)[0]
     return design, line, y - design @ line
@@ -235,26 +252,26 @@ def line_of(world: list[One]) -> tuple[Any, Any, Any]:
 def test_the_line_is_least_squares_with_a_sandwich_by_customer(
     session: Session, journey_type: str, month: str | None
 ) -> None:
-    world = [one for one in cohort(journey_type, month) if one.outcome01 is not None]
+    world = [case for case in cohort(journey_type, month) if case.outcome01 is not None]
     design, line, rest = line_of(world)
     pulls = (np.linalg.inv(design.T @ design) @ (design * rest[:, None]).T).tolist()
-    errors = [sqrt(clustered(pull, [one.customer for one in world])) for pull in pulls]
+    errors = [sqrt(clustered(pull, [case.customer for case in world])) for pull in pulls]
     row = one_row(session, "v_calibration_line", journey_type, month)
-    assert (row["n_journeys"], row["n_bad_ends"]) == (len(world), sum(one.bad for one in world))
+    assert (row["n_journeys"], row["n_bad_ends"]) == (len(world), sum(case.bad for case in world))
     for name, value, error in zip(("intercept", "slope"), line, errors, strict=True):
-        told = [row[f"calibration_{name}{end}"] for end in ("", "_lo", "_hi")]
-        assert told == pytest.approx([value, value - Z * error, value + Z * error])
+        figures = [row[f"calibration_{name}{end}"] for end in ("", "_lo", "_hi")]
+        assert figures == pytest.approx([value, value - Z * error, value + Z * error])
 
 
 @pytest.mark.parametrize("kind", sorted(set(WEIGHTS) - BY_OUTCOME))
 def test_misfit_is_seen_less_expected_over_the_larger_error(session: Session, kind: str) -> None:
-    world = [one for one in cohort("claim", None) if one.outcome01 is not None]
+    world = [case for case in cohort("claim", None) if case.outcome01 is not None]
     design, line, rest = line_of(world)
-    has = [any(p["kind"] == kind for p in one.pieces) for one in world]
+    has = [any(p["kind"] == kind for p in case.pieces) for case in world]
     fits = (design @ line)[has]
     by: dict[int, float] = defaultdict(float)
-    for one, r in zip(np.array(world)[has], rest[has], strict=True):
-        by[one.customer] += r
+    for case, r in zip(np.array(world)[has], rest[has], strict=True):
+        by[case.customer] += r
     error = max(sum(r * r for r in by.values()), sum(max(p * (1 - p), 0) for p in fits))
     row = one_row(session, "v_kind_misfit", "claim", None, f"and kind = '{kind}'")
     assert row["n_journeys"] == sum(has)
@@ -263,9 +280,9 @@ def test_misfit_is_seen_less_expected_over_the_larger_error(session: Session, ki
 
 def test_the_tenths_hold_all_and_part_no_equals(session: Session) -> None:
     rows = table(session, "from v_calibration where journey_type = 'claim' order by tenth")
-    world = [one for one in cohort("claim", None) if one.outcome01 is not None]
+    world = [case for case in cohort("claim", None) if case.outcome01 is not None]
     assert sum(row["n_journeys"] for row in rows) == len(world)
-    assert sum(row["n_bad_ends"] for row in rows) == sum(one.bad for one in world)
+    assert sum(row["n_bad_ends"] for row in rows) == sum(case.bad for case in world)
     for row, after in pairwise(rows):
         assert row["predicted_to"] < after["predicted_from"]
     assert rows[-1]["bad_end_share"] > rows[0]["bad_end_share"]
@@ -295,14 +312,13 @@ def test_of_few_and_of_one_side_nothing_is_said_but_how_many(session: Session) -
 
 def test_perfect_parting_has_an_area_and_no_interval(tmp_path: Path) -> None:
     rough = [{"kind": "transfer", "severity": 0.1, "at": 0}]
-    parts = [journey(n, [{}], rough if n < 10 else [], outcome01=float(n >= 10))
-             for n in range(20)]  # fmt: skip
+    parts = [journey(n, [{}], rough if n < 10 else [], outcome01=float(n >= 10)) for n in range(20)]
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         row = one_row(opened, "v_validity_auc", "claim", None, "and target = 'bad_end'")
-        told = one_row(opened, "v_score_validity", "claim", None)
+        validity = one_row(opened, "v_score_validity", "claim", None)
     assert (row["auc"], row["auc_lo"], row["auc_hi"]) == (1, None, None)
-    assert told["calibration_slope"] == pytest.approx(10)
+    assert validity["calibration_slope"] == pytest.approx(10)
 
 
 def test_a_misfit_is_named_where_chance_does_not_explain_it(tmp_path: Path) -> None:
@@ -315,8 +331,7 @@ def test_a_misfit_is_named_where_chance_does_not_explain_it(tmp_path: Path) -> N
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         row = one_row(opened, "v_score_validity", "claim", None)
-        [over] = table(opened, "from v_kind_misfit where kind = 'rework' "
-                       "and ended_month is null")  # fmt: skip
+        [over] = table(opened, "from v_kind_misfit where kind = 'rework' and ended_month is null")
     assert (row["misfit_kind"], row["n_misfit"]) == ("rework", 30)
     assert row["misfit_z"] == pytest.approx(over["misfit_z"])
     assert row["misfit_q"] == pytest.approx(over["q"])
@@ -341,7 +356,7 @@ def test_q_is_scipys_over_all_types_and_kinds(session: Session, when: str) -> No
     assert [row["p"] for row in tried] == pytest.approx(p)
     q = stats.false_discovery_control(p)
     assert [row["q"] for row in tried] == pytest.approx(q)
-    assert [row["is_misfit"] for row in tried] == [one < 0.05 for one in q]
+    assert [row["is_misfit"] for row in tried] == [q_value < 0.05 for q_value in q]
     assert not any(row["is_misfit"] or row["q"] for row in rows if row["misfit_z"] is None)
 
 
@@ -351,10 +366,14 @@ def test_of_many_that_fit_the_luckiest_is_no_misfit(tmp_path: Path) -> None:
     kinds = ("transfer", "rework", "escalation", "reasked_info", "info_conflict", "contradiction",
              "over_pressure", "handoff_without_context")  # fmt: skip
     parts = [
-        journey(n, [{}], [{"kind": kind, "severity": 0.3, "at": 0} for kind in kinds
-                          if made.random() < 0.3], outcome01=float(made.random() < 0.7))
+        journey(
+            n,
+            [{}],
+            [{"kind": kind, "severity": 0.3, "at": 0} for kind in kinds if made.random() < 0.3],
+            outcome01=float(made.random() < 0.7),
+        )
         for n in range(300)
-    ]  # fmt: skip
+    ]
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         rows = table(opened, "from v_kind_misfit where ended_month is null")
@@ -371,7 +390,7 @@ def test_each_test_says_what_it_left_out_and_how_much_is_tested(session: Session
     assert set(row["bad_end_left_out"]) & set(WEIGHTS) == BY_OUTCOME
     assert set(row["repeat_contact_left_out"]) & set(WEIGHTS) == BY_NEXT_CONTACT
     world = cohort("claim", None)
-    whole, tested = (sum(one.hazard(out) for one in world) for out in (set(), BY_OUTCOME))
+    whole, tested = (sum(case.hazard(out) for case in world) for out in (set(), BY_OUTCOME))
     assert row["tested_hazard_share"] == pytest.approx(tested / whole)
     for view, where, out in (
         ("v_validity_auc", "and target = 'bad_end'", "bad_end"),
@@ -381,10 +400,11 @@ def test_each_test_says_what_it_left_out_and_how_much_is_tested(session: Session
     ):
         left_out = one_row(session, view, "claim", None, where)["left_out"]
         assert left_out == row[f"{out}_left_out"]
-    assert one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")[
-        "left_out"] == []  # fmt: skip
+    assert (
+        one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")["left_out"] == []
+    )
     tenths = table(session, "select distinct left_out from v_calibration")
-    assert [one["left_out"] for one in tenths] == [row["bad_end_left_out"]]
+    assert [tenth["left_out"] for tenth in tenths] == [row["bad_end_left_out"]]
 
 
 def test_the_question_speaks_of_all_months(session: Session) -> None:

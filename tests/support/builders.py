@@ -129,9 +129,11 @@ def promise(stated: Any) -> dict[str, Any] | None:
     blank = {"id": "p1", "kind": "date", "op": "made", "value": None, "owner": None}
     day = stated.get("due_date")
     return {
-        **blank, **stated, "due_time": None if due is None else moment(due),
+        **blank,
+        **stated,
+        "due_time": None if due is None else moment(due),
         "due_date": date.fromisoformat(day) if isinstance(day, str) else day,
-    }  # fmt: skip
+    }
 
 
 def table(events: Iterable[Mapping[str, Any]]) -> pa.Table:

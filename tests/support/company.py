@@ -25,7 +25,7 @@ KEY = "5a" * 32
 
 
 @dataclass(frozen=True)
-class Told:
+class CompanyRun:
     """A finished run over sample data, with what is true of it."""
 
     con: duckdb.DuckDBPyConnection
@@ -73,7 +73,7 @@ def key_of(name: str) -> str:
 
 
 @contextmanager
-def running(folder: Path, truths: Truths) -> Iterator[Told]:
+def running(folder: Path, truths: Truths) -> Iterator[CompanyRun]:
     """Run the company in the folder up to its end, and open what came of it."""
     settings = load(folder / "rejse.toml")
     end = int(datetime.fromisoformat(truths.end).timestamp()) * 1_000_000
@@ -81,7 +81,7 @@ def running(folder: Path, truths: Truths) -> Iterator[Told]:
         settings, RunRequest(complete=True, complete_until=dict.fromkeys(settings.sources, end))
     )
     con = connect(settings.store)
-    yield Told(con, truths, result)
+    yield CompanyRun(con, truths, result)
     con.close()
 
 

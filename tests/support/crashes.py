@@ -12,8 +12,10 @@ from rejse.pipelines.store import delta_store
 
 #: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
 STEPS: list[tuple[Any, str]] = [
-    (delta_store, "transact"), (catalogue_build, "build"), (catalogue, "activate")
-]  # fmt: skip
+    (delta_store, "transact"),
+    (catalogue_build, "build"),
+    (catalogue, "activate"),
+]
 
 
 class Crash(BaseException):

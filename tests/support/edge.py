@@ -11,7 +11,10 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.sources import files
+from rejse.pipelines.sources.decompress import ByteStream
 from rejse.pipelines.sources.files import RawBatch
+from rejse.pipelines.sources.read_csv import Csv
+from rejse.pipelines.sources.read_json import JsonLines
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.mapping import SourceMapping
@@ -54,6 +57,20 @@ def read(path: Path, schema: pa.Schema) -> tuple[list[dict[str, Any]], list[dict
             rows_of_batch = batch.batch.to_pylist()
             rows += [{**row, "_row": n} for row, n in zip(rows_of_batch, numbers, strict=True)]
             refused += batch.rejects.to_pylist()
+    return rows, refused
+
+
+def read_in_blocks(
+    reader: Csv | JsonLines, path: Path, size: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """As `read`, so many bytes at a time."""
+    rows: list[dict[str, Any]] = []
+    refused: list[dict[str, Any]] = []
+    with ByteStream(path) as stream:
+        for part in reader.parts(stream, size):
+            numbered = zip(part.batch.to_pylist(), part.rows.tolist(), strict=True)
+            rows += [{**row, "_row": n} for row, n in numbered]
+            refused += part.rejects.to_pylist()
     return rows, refused
 
 

@@ -19,8 +19,8 @@ from rejse.pipelines.maintenance.erase import REQUEST, forget
 from rejse.pipelines.store import delta_store, quarantine
 from tests.support import erasing, faults
 
-#: Beside those of a run: rows of quarantine, and every single file that goes.
-OWN: tuple[tuple[Any, str], ...] = ((quarantine, "_written"), (Path, "unlink"))
+#: Those of a run, rows of quarantine, and every single file that goes.
+BOUNDARIES = (*faults.BOUNDARIES, (quarantine, "_written"), (Path, "unlink"))
 
 
 def made(place: Path) -> bool:
@@ -46,7 +46,7 @@ def state_of(place: Path) -> dict[str, Any]:
 
 def undisturbed(place: Path) -> dict[str, Any]:
     """The erasure as it should be, and its boundaries."""
-    passed = faults.counted()
+    passed = faults.counted(boundaries=BOUNDARIES)
     forget(load(place), "customer", erasing.WHO)
     names = list(passed)
     return {"boundaries": names, **state_of(place)}
@@ -54,7 +54,7 @@ def undisturbed(place: Path) -> dict[str, Any]:
 
 def disturbed(place: Path, at: int) -> None:
     """One that dies before a boundary."""
-    faults.counted(at)
+    faults.counted(at, BOUNDARIES)
     forget(load(place), "customer", erasing.WHO)
 
 
@@ -71,7 +71,6 @@ def finished(place: Path, at: int) -> dict[str, Any]:
 
 def main(folder: Path, kills: list[str]) -> None:
     """Tell of one erasure that is left alone, and of each that is killed."""
-    faults.BOUNDARIES = (*faults.BOUNDARIES, *OWN)
     place, kept = folder / "place", folder / "kept"
     faults.forked(lambda: made(place))
     shutil.copytree(place, kept)

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ OWN = ("known_at", "run_id", "started_at", "finished_at", "published_at")
 FIRST, THEN = 1_770_000_000_000_000, 1_800_000_000_000_000
 
 
-def counted(at: int | None = None) -> list[str]:
+def counted(at: int | None = None, boundaries: Sequence[tuple[Any, str]] = BOUNDARIES) -> list[str]:
     """Names of the boundaries that this process passes from now on; it dies before number `at`."""
     passed: list[str] = []
 
@@ -54,7 +54,7 @@ def counted(at: int | None = None) -> list[str]:
 
         return step
 
-    for owner, name in BOUNDARIES:
+    for owner, name in boundaries:
         setattr(owner, name, watched(name, getattr(owner, name)))
     return passed
 

@@ -83,8 +83,10 @@ def answered(store: Store, seed: int = 11) -> Store:
     for journey in list(store.rows["journeys"])[::3]:
         seqs = made.sample(range(1, journey["n_steps"] + 1), min(2, journey["n_steps"]))
         hurt = (journey["friction_score"] or 0) / 200
-        places = {seq: round(max(0.0, made.uniform(0.5, 1) - hurt), 1) if made.random() < 0.7
-                  else None for seq in seqs}  # fmt: skip
+        places = {
+            seq: round(max(0.0, made.uniform(0.5, 1) - hurt), 1) if made.random() < 0.7 else None
+            for seq in seqs
+        }
         whole = None if made.random() < 0.5 else made.choice((0.3, 0.5, 0.7, 0.9))
         asked(store, journey["journey_id"], places, whole)
     return store

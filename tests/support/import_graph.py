@@ -152,8 +152,9 @@ def main() -> int:
     total = [sum(column) for column in zip(*counts.values(), strict=True)]
     print(f"{len(graph)} packages, {n_edges} edges, {total[0]} modules, {total[1]} lines")
     closed = circle(graph)
-    refused = [f"{path.relative_to(ROOT)}: {name}" for path in MODULES
-               for name in refused_imports(path)]  # fmt: skip
+    refused = [
+        f"{path.relative_to(ROOT)}: {name}" for path in MODULES for name in refused_imports(path)
+    ]
     print("circle: " + " -> ".join(closed) if closed else "no circle between packages")
     print("\n".join(["against the layers:", *refused]) if refused else "all imports go downwards")
     return bool(closed or refused)

@@ -176,21 +176,27 @@ def with_copies(transcript: Transcript, seed: int) -> Transcript:
     def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
         dated = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
         again = [
-            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc"),
-             "customer": chance.choice((row.get("customer", "ann"), chance.choice(people))),
-             "time": max(0, row["time"] + chance.choice((0, 0, 0, -20, 20)) * 86_400)}
+            {
+                **row,
+                "recordedtime": chance.choice((None, 1, 2, 3)),
+                name: chance.choice("abc"),
+                "customer": chance.choice((row.get("customer", "ann"), chance.choice(people))),
+                "time": max(0, row["time"] + chance.choice((0, 0, 0, -20, 20)) * 86_400),
+            }
             for row in dated
             if chance.random() < 0.2
-        ]  # fmt: skip
+        ]
         return (*dated, *again)
 
     return replace(
         transcript,
         events=copies(transcript.events, "intent"),
         experience=copies(transcript.experience, "survey_id"),
-        records={kind: copies(rows, "segment" if kind == "customers" else "status")
-                 for kind, rows in transcript.records.items()},
-    )  # fmt: skip
+        records={
+            kind: copies(rows, "segment" if kind == "customers" else "status")
+            for kind, rows in transcript.records.items()
+        },
+    )
 
 
 def _lines(folder: Path, source: str) -> list[str]:

@@ -140,12 +140,15 @@ def _needs(operational: Mapping[str, tuple[Mapping[str, Any], ...]]) -> pa.Table
     made_of = [("kind", kind.name, kind.inputs) for kind in KINDS.values() if kind.is_launch]
     made_of += [(metric.grain, metric.name, metric.inputs) for metric in metrics() if metric.inputs]
     rows = [
-        {"grain": grain, "name": name,
-         "fields": sorted(f for f in fields if not f.startswith("@")),
-         "is_possible": all(operational.get(f[1:]) for f in fields if f.startswith("@"))}
+        {
+            "grain": grain,
+            "name": name,
+            "fields": sorted(f for f in fields if not f.startswith("@")),
+            "is_possible": all(operational.get(f[1:]) for f in fields if f.startswith("@")),
+        }
         for grain, name, inputs in made_of
         for fields in inputs
-    ]  # fmt: skip
+    ]
     schema = pa.schema([
         ("grain", pa.string()), ("name", pa.string()), ("fields", pa.list_(pa.string())),
         ("is_possible", pa.bool_()),

@@ -17,8 +17,10 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 def counted_world() -> Rows:
     """Journeys whose figures are counted by hand below."""
-    lost = [{"touchpoint": "web_form", "owner": "Online", "channel": "web"},
-            {"touchpoint": "hotline", "owner": "Care", "channel": "phone"}]  # fmt: skip
+    lost = [
+        {"touchpoint": "web_form", "owner": "Online", "channel": "web"},
+        {"touchpoint": "hotline", "owner": "Care", "channel": "phone"},
+    ]
     fallback = {"kind": "channel_fallback", "severity": 0.2, "at": 1, "locus": "edge",
                 "owner": "Online", "owner_to": "Care", "minutes_customer": 12.0,
                 "minutes_customer_basis": "measured"}  # fmt: skip

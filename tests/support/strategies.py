@@ -36,9 +36,13 @@ MOODS = {
 #: Objects that events touch: orders and devices, some of them shared.
 OBJECTS = tuple(
     [{"type": kind, "id": ident} for kind, ident in some]
-    for some in ((("order", "1"),), (("order", "2"),), (("order", "1"), ("device", "1")),
-                 (("device", "2"), ("order", "2"), ("order", "1")))
-)  # fmt: skip
+    for some in (
+        (("order", "1"),),
+        (("order", "2"),),
+        (("order", "1"), ("device", "1")),
+        (("device", "2"), ("order", "2"), ("order", "1")),
+    )
+)
 OWNERS = ("sales", "claims", "web", "ops")
 
 
@@ -265,8 +269,12 @@ def records(
     for number in range(pick(range(most + 1))):
         gap = pick((0, 0, 1, 3600, 3 * 86_400, 3 * 86_400 + 1, 14 * 86_400, 14 * 86_400 + 1,
                     30 * 86_400, 30 * 86_400 + 1, -3600, -86_400))  # fmt: skip
-        answers.append({**record(pick, max(0, pick(events)["time"] + gap), events),
-                      "id": f"x{number:03d}{events[0]['customer']}"})  # fmt: skip
+        answers.append(
+            {
+                **record(pick, max(0, pick(events)["time"] + gap), events),
+                "id": f"x{number:03d}{events[0]['customer']}",
+            }
+        )
     return tuple(answers)
 
 

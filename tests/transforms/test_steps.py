@@ -19,7 +19,7 @@ PEOPLE = [f"person {n}" for n in range(12)]
 
 
 def batch(people: list[str], **given_: object) -> pa.RecordBatch:
-    rows = [{"time": n, "customer": who, **given_} for n, who in enumerate(people)]
+    rows = [{"time": n, "customer": person, **given_} for n, person in enumerate(people)]
     return builders.table(rows).combine_chunks().to_batches()[0]
 
 
@@ -41,7 +41,7 @@ def frontiers(**given_: object) -> Watermarks:
 
 
 @pytest.mark.parametrize(
-    ("given_", "seen", "found"),
+    ("given_", "seen", "expected"),
     [
         ({}, {"crm": 100, "web": 70}, {"crm": 90, "web": 70}),
         ({"complete": True}, {"crm": 100, "web": 70}, {"crm": 100, "web": 70}),
@@ -56,8 +56,11 @@ def frontiers(**given_: object) -> Watermarks:
         # Rows of crm that name their source themselves: crm's disorder holds for each of them,
         ({}, {"crm/siebel": 40, "crm/sap": 30, "web": 70}, {"siebel": 30, "sap": 20, "web": 70}),
         # its stated frontier too, but for a name that is stated itself.
-        ({"stated": {"crm": 55, "sap": 25}}, {"crm/siebel": 40, "crm/sap": 30, "web": 70},
-         {"siebel": 55, "sap": 25, "web": 70}),
+        (
+            {"stated": {"crm": 55, "sap": 25}},
+            {"crm/siebel": 40, "crm/sap": 30, "web": 70},
+            {"siebel": 55, "sap": 25, "web": 70},
+        ),
         ({"disorder": {"web": 0}}, {"crm/siebel": 40, "web": 70}, {"web": 70}),
         ({"disorder": {}}, {"crm": 100, "web": 1}, {"crm": NOTHING_MORE, "web": NOTHING_MORE}),
         # A name that two sources deliver is complete where both are.
@@ -65,32 +68,34 @@ def frontiers(**given_: object) -> Watermarks:
         ({}, {"crm/sap": 50, "web/sap": 35}, {"sap": 35}),
         ({"disorder": {"web": 0}}, {"crm/sap": 10, "web/sap": 35}, {"sap": 35}),
     ],
-)  # fmt: skip
-def test_frontiers(given_: dict[str, object], seen: dict[str, int], found: dict[str, int]) -> None:
+)
+def test_frontiers(
+    given_: dict[str, object], seen: dict[str, int], expected: dict[str, int]
+) -> None:
     delivered = {(name.partition("/")[0], name.rpartition("/")[2]): t for name, t in seen.items()}
-    assert frontiers(**given_).of(delivered) == found
+    assert frontiers(**given_).of(delivered) == expected
     backwards = dict(reversed(delivered.items()))
-    assert list(frontiers(**given_).of(backwards)) == sorted(found)
+    assert list(frontiers(**given_).of(backwards)) == sorted(expected)
 
 
 def test_a_frontier_never_goes_back() -> None:
     before, published = {("crm", "crm"): 100, ("web", "web"): 50}, {"crm": 95, "web": 50}
-    found = frontiers(before=before, published=published)
-    assert found.of({}) == {"crm": 95, "web": 50}
-    assert found.of({("crm", "crm"): 90, ("web", "web"): 60}) == {"crm": 95, "web": 60}
-    assert found.of({("crm", "crm"): 200})["crm"] == 190
+    frontier = frontiers(before=before, published=published)
+    assert frontier.of({}) == {"crm": 95, "web": 50}
+    assert frontier.of({("crm", "crm"): 90, ("web", "web"): 60}) == {"crm": 95, "web": 60}
+    assert frontier.of({("crm", "crm"): 200})["crm"] == 190
 
 
 def test_nothing_more_comes_of_a_retired_source_of_answers() -> None:
-    found = frontiers(disorder={"crm": 10}, before={("web", "web"): 7})
-    assert found.of({("crm", "crm"): 100}) == {"crm": 90}
-    assert found.of_all({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
+    frontier = frontiers(disorder={"crm": 10}, before={("web", "web"): 7})
+    assert frontier.of({("crm", "crm"): 100}) == {"crm": 90}
+    assert frontier.of_all({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
 
 
 def test_an_event_is_late_where_its_source_was_complete() -> None:
-    found = frontiers(published={"crm": 95, "web": 50})
-    assert (found.too_late("crm", 5), found.too_late("web", 5)) == (90, 45)
-    assert found.too_late("never delivered before", 5) == 45
+    frontier = frontiers(published={"crm": 95, "web": 50})
+    assert (frontier.too_late("crm", 5), frontier.too_late("web", 5)) == (90, 45)
+    assert frontier.too_late("never delivered before", 5) == 45
 
 
 def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
@@ -101,9 +106,9 @@ def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
 
 def test_quarantined_events_are_named_by_source_and_id() -> None:
     events = [{"time": 0}, {"time": 1, "source": "web"}, {"time": 2}]
-    found = event_cap_rejects(builders.table(events), 1_000)
-    said = found.select(["source", "position", "id", "reason", "payload"]).to_pylist()
-    assert said == [
+    rejects = event_cap_rejects(builders.table(events), 1_000)
+    rows = rejects.select(["source", "position", "id", "reason", "payload"]).to_pylist()
+    assert rows == [
         {"source": "crm", "position": "event e001", "id": "e001", "reason": "event_cap",
          "payload": None},
         {"source": "crm", "position": "event e003", "id": "e003", "reason": "event_cap",
@@ -111,5 +116,5 @@ def test_quarantined_events_are_named_by_source_and_id() -> None:
         {"source": "web", "position": "event e002", "id": "e002", "reason": "event_cap",
          "payload": None},
     ]  # fmt: skip
-    assert found.column("id").num_chunks == 2  # a source, not an event: a robot has a million
-    assert "1,000 events" in found.column("detail")[0].as_py()
+    assert rejects.column("id").num_chunks == 2  # a source, not an event: a robot has a million
+    assert "1,000 events" in rejects.column("detail")[0].as_py()

@@ -86,9 +86,12 @@ class FieldRequests:
 
 
 def field_requests(
-    sessionised: SessionisedEvents, steps: Steps, data: Operational, volatile: tuple[str, ...],
+    sessionised: SessionisedEvents,
+    steps: Steps,
+    data: Operational,
+    volatile: tuple[str, ...],
     questions: tuple[str, ...],
-) -> FieldRequests:  # fmt: skip
+) -> FieldRequests:
     """Return the entries and requests of all journeys.
 
     `volatile` fields are left out; `questions` are activities that ask the customer something.
@@ -187,10 +190,15 @@ def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> 
     again = groups.first_row(known[rows] >= 0)
     proof = rows[np.where(again >= 0, again, groups.starts)]
     return Requests(
-        step[proof], entries.row[rows[groups.starts]], entries.field.rows(proof),
-        entries.row[proof], known[proof],
-        again >= 0, basis[proof], _agreement(sessionised, entries, proof, place),
-    )  # fmt: skip
+        step[proof],
+        entries.row[rows[groups.starts]],
+        entries.field.rows(proof),
+        entries.row[proof],
+        known[proof],
+        again >= 0,
+        basis[proof],
+        _agreement(sessionised, entries, proof, place),
+    )
 
 
 def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) -> Ints:

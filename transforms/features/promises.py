@@ -95,8 +95,9 @@ def promises(
     part = _after(log, groups, made) & (log.time <= limit)
     done = groups.first_row(part & log.closes)
     n_moves = groups.count(part & log.moves)
-    status = _status(log, made, done, due, passed(due, watermark, lateness),
-                     passed(end, watermark, lateness))  # fmt: skip
+    status = _status(
+        log, made, done, due, passed(due, watermark, lateness), passed(end, watermark, lateness)
+    )
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
     kinds = Categorical.of(pc.struct_field(logged, "kind"))
     # A move may set a due time so far back that the promise had ended before the move.

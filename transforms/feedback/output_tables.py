@@ -71,25 +71,28 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
 )  # fmt: skip
 
 JOURNEY_BASE: tuple[Column, ...] = (
-    _id("journey_id", "Journey with feedback."), CUSTOMER,
-    _text("journey_type", "Type of the journey."), _text("owner", "Owner of the journey."),
+    _id("journey_id", "Journey with feedback."),
+    CUSTOMER,
+    _text("journey_type", "Type of the journey."),
+    _text("owner", "Owner of the journey."),
     _time("started_at", "Start of the journey.", False),
     _time("ended_at", "Last event of the journey.", False),
     _text("state", "closed, or open.", ("closed", "open")),
     Column("outcome01", REAL, "O of the journey.", "1", 0, 1),
     Column("delivery01", REAL, "D of the journey.", "1", 0, 1),
     Column("friction_score", REAL, "F of the journey.", "points of 100", 0, 100),
-)  # fmt: skip
+)
 
 
 TEXT_COLUMNS: tuple[Column, ...] = (
-    _id("x_id", "Feedback record of the text."), CUSTOMER,
+    _id("x_id", "Feedback record of the text."),
+    CUSTOMER,
     _text("journey_id", "Journey that it is about; null: none was found."),
     _text("step_id", "Step that it is about; null: none, or the whole journey was found."),
     _time("occurred_at", "Time of the record.", False),
     _text("language", "Language of the text."),
     _text("text_redacted", "The text without addresses, numbers and names that the record holds."),
-)  # fmt: skip
+)
 
 
 assert metrics.__all__  # importing the package declares them

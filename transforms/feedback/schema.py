@@ -58,7 +58,7 @@ MADE: tuple[Field, ...] = (
     code("sentiment_model_id", "Model that gave that sentiment."),
     Field("sentiment_validated", pa.bool_(), "O", "Its language's model is validated."),
     Field("text_redacted", TEXT, "O", "The text without what names or reaches a person."),
-)  # fmt: skip
+)
 
 EXPERIENCE = Contract(
     "experience",

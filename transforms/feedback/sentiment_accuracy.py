@@ -102,9 +102,11 @@ def measure(scorer: Scorer, labelled: Labelled) -> Accuracy:
     good = np.array(labelled.is_good)
     right = np.where(good, value > 0.5, value < 0.5)
     return Accuracy(
-        len(good), int((~np.isnan(value)).sum()), int(right.sum()),
+        len(good),
+        int((~np.isnan(value)).sum()),
+        int(right.sum()),
         int(max(good.sum(), (~good).sum())),
-    )  # fmt: skip
+    )
 
 
 def shipped() -> Labelled:

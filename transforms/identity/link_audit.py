@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.columnar.arrays import Ints, arrow, flat, values
+from rejse.transforms.columnar.arrays import Ints, arrow, flat
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.identity.changed_links import connected, moments
@@ -21,6 +23,7 @@ from rejse.transforms.schema.contract import TIME
 #: More owners of one identity, or identities of one person, are suspicious.
 OWNERS, IDENTITIES = 3, 20
 _ENDS = ("previous_key", "identity_key")
+_PERIODS = ("previous_key", "begin", "identity_key", "end")
 
 
 @dataclass(frozen=True)
@@ -158,25 +161,20 @@ class LinkAudit:
         ]
 
     def _overlapping_owners(self) -> list[tuple[str, str, int]]:
-        """Return identities of which a link begins while one to another owner still holds."""
-        previous, other = (
-            values(flat(self.table.column(end)).dictionary_encode().indices) for end in _ENDS
-        )
+        """Return identities of which a link begins while one to another owner still holds.
+
+        Of links that begin together the one to the lesser key counts as the earlier.
+        """
         begin, end = bound(self.table, "valid_from", -FAR), bound(self.table, "valid_to", FAR)
-        order = np.lexsort((other, begin, previous))
-        owned, owner, since, until = previous[order], other[order], begin[order], end[order]
-        both = (
-            (np.diff(owned) == 0)
-            & (np.diff(owner) != 0)
-            & (since[1:] < until[:-1])
-            & (until[1:] > since[1:])
+        previous, owner = (self.table.column(name) for name in _ENDS)
+        links = pa.table([previous, arrow(begin), owner, arrow(end)], _PERIODS)
+        links = links.filter(arrow(end > begin)).sort_by([(name, "ascending") for name in _PERIODS])
+        rows = zip(*(column.to_pylist() for column in links.columns), strict=True)
+        overlaps = (
+            (key, _n_overlaps(row[1:] for row in periods))
+            for key, periods in groupby(rows, key=itemgetter(0))
         )
-        names = flat(self.table.column("previous_key")).dictionary_encode().dictionary
-        codes, n = np.unique(owned[1:][both], return_counts=True)
-        return [
-            ("two owners at once", names[int(c)].as_py(), int(k))
-            for c, k in zip(codes, n, strict=True)
-        ]
+        return [("two owners at once", key, n) for key, n in overlaps if n]
 
     def _cycles(self) -> list[tuple[str, str, int]]:
         """Return identities whose links lead back to themselves when one of them begins."""
@@ -205,6 +203,22 @@ class LinkAudit:
             ("many identities", links.names[code].decode(), int(k))
             for code, k in zip(codes[many], n[many], strict=True)
         ]
+
+
+def _n_overlaps(periods: Iterable[tuple[int, str, int]]) -> int:
+    """Count periods (begin, owner, end; sorted) that begin in an earlier one of another owner."""
+    # The periods that end last of those so far: of any owner, and of any owner but that one.
+    longest, rival = ("", -FAR), ("", -FAR)
+    n = 0
+    for begin, owner, end in periods:
+        n += (rival if owner == longest[0] else longest)[1] > begin
+        if owner == longest[0]:
+            longest = (owner, max(end, longest[1]))
+        elif end > longest[1]:
+            longest, rival = (owner, end), longest
+        else:
+            rival = max((owner, end), rival, key=itemgetter(1))
+    return n
 
 
 def _hop(table: pa.Table, row: int) -> Hop:

@@ -80,9 +80,15 @@ class Links:
         places[previous] = np.arange(len(previous))
         rows = AsOf(pa.table({}), {}, place.astype(np.int64), begin[order], end)
         return cls(
-            keys[by_key], by_key.astype(np.int64), kinds.of_names([CUSTOMER]), places, rows,
-            ends[1][order].astype(np.int64), table_rows[order], wait,
-        )  # fmt: skip
+            keys[by_key],
+            by_key.astype(np.int64),
+            kinds.of_names([CUSTOMER]),
+            places,
+            rows,
+            ends[1][order].astype(np.int64),
+            table_rows[order],
+            wait,
+        )
 
     def number(self, keys: pa.Array) -> Ints:
         """Return the number of each identity (text), -1 where no link has it."""

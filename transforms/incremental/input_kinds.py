@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.transforms.dimensions import customer_records, published
+from rejse.transforms.dimensions import customer_records, output_tables
 from rejse.transforms.feedback import validate as x_contract
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.ingest import validate
@@ -40,7 +40,7 @@ INPUTS: Mapping[str, Input] = {
 
 def joined() -> dict[str, Table]:
     """Return the published tables that are joined to events, by name: records, then O-data."""
-    return {**customer_records.tables(), **published.tables()}
+    return {**customer_records.tables(), **output_tables.tables()}
 
 
 #: Latest event time, microseconds, by kind of input and (configured source, delivered name).

@@ -143,9 +143,13 @@ def event_cap_rejects(events: pa.Table, cap: int) -> pa.Table:
         by_source.setdefault(source, []).append(ident)
     parts = [
         rejects.refuse(
-            source, [rejects.BY_ID + ident for ident in rows], rejects.CAPPED, detail,
-            [None] * len(rows), rows,
+            source,
+            [rejects.BY_ID + ident for ident in rows],
+            rejects.CAPPED,
+            detail,
+            [None] * len(rows),
+            rows,
         )
         for source, rows in by_source.items()
-    ]  # fmt: skip
+    ]
     return rejects.join(parts)

@@ -84,9 +84,13 @@ def revise(
 
 
 def _continue_revisions(
-    scored: Mapping[str, pa.Table], before: pa.Table | None, reasons: Mapping[str, str],
-    state: StateReader, merged: MergedRows, out: Revised,
-) -> None:  # fmt: skip
+    scored: Mapping[str, pa.Table],
+    before: pa.Table | None,
+    reasons: Mapping[str, str],
+    state: StateReader,
+    merged: MergedRows,
+    out: Revised,
+) -> None:
     """Keep counting revisions of journeys that were final before and are not now."""
     revised: dict[str, tuple[int, str]] = {}
     live = (
@@ -125,9 +129,14 @@ def _with_revision_numbers(rows: pa.Table, revised: Mapping[str, tuple[int, str]
 
 
 def _revise_core(
-    table: Table, rows: pa.Table, known: pa.Array, reasons: Mapping[str, str], merged: MergedRows,
-    state: StateReader, out: Revised,
-) -> None:  # fmt: skip
+    table: Table,
+    rows: pa.Table,
+    known: pa.Array,
+    reasons: Mapping[str, str],
+    merged: MergedRows,
+    state: StateReader,
+    out: Revised,
+) -> None:
     """Add new final rows; compare all rows of customers in `reasons` with the published."""
     customers = text(sorted(reasons))
     is_again = _in(_strings(rows, CUSTOMER_KEY), customers)
@@ -145,9 +154,13 @@ def _revise_core(
 
 
 def _revise_rows(
-    table: Table, rows: pa.Table, stored: pa.Table | None, reasons: Mapping[str, str],
-    otherwise: str, out: Revised,
-) -> None:  # fmt: skip
+    table: Table,
+    rows: pa.Table,
+    stored: pa.Table | None,
+    reasons: Mapping[str, str],
+    otherwise: str,
+    out: Revised,
+) -> None:
     """Compare final rows with the published ones; republish customers where any differs."""
     live, final = rows.filter(arrow(~_is_final(rows))), _final(rows)
     if stored is None or not stored.num_rows:
@@ -175,9 +188,14 @@ def _revise_rows(
 
 
 def _stamped(
-    final: pa.Table, at: Ints, stored_row: Ints, same: Bools, stored: pa.Table,
-    reasons: Mapping[str, str], otherwise: str,
-) -> pa.Table:  # fmt: skip
+    final: pa.Table,
+    at: Ints,
+    stored_row: Ints,
+    same: Bools,
+    stored: pa.Table,
+    reasons: Mapping[str, str],
+    otherwise: str,
+) -> pa.Table:
     """Return final rows with their stamps: unchanged as published, else the next revision."""
     rows = final.take(arrow(at, pa.int64()))
     kept = np.where(same, stored_row, -1)

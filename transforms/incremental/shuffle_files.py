@@ -42,6 +42,7 @@ READ = pa.ipc.IpcReadOptions(use_threads=False)
 class _Vocabulary:
     """Texts of one coded column in the order of arrival; a text keeps its code."""
 
+    wide: int
     codes_by_text: dict[str, int] = field(default_factory=dict)
     is_wide: bool = False
     _texts: pa.Array = field(default_factory=lambda: text([]))
@@ -50,14 +51,14 @@ class _Vocabulary:
 
     def encode(self, column: pa.DictionaryArray) -> pa.Array:
         """Return the rows as codes of this vocabulary, or as plain text once it is too wide."""
-        if self.is_wide or len(column.dictionary) > WIDE:
+        if self.is_wide or len(column.dictionary) > self.wide:
             self.is_wide = True
             return column.cast(pa.string())
         if not column.dictionary.equals(self._seen):
             names = column.dictionary.to_pylist()
             codes = [self.codes_by_text.setdefault(name, len(self.codes_by_text)) for name in names]
             self._seen, self._codes = column.dictionary, np.array(codes, np.int64)
-            self.is_wide = len(self.codes_by_text) > WIDE
+            self.is_wide = len(self.codes_by_text) > self.wide
         if np.array_equal(self._codes, np.arange(len(self._codes))):
             return column.indices.cast(CODE)
         known = valid(column)
@@ -77,8 +78,11 @@ class _Vocabulary:
 class BucketFiles:
     """Writer of the bucket files of one bundle: `add` batches, then `close`."""
 
-    def __init__(self, folder: Path, groups: int) -> None:
+    def __init__(
+        self, folder: Path, groups: int, gathered: int = GATHERED, wide: int = WIDE
+    ) -> None:
         self._folder, self._groups = folder, groups
+        self._limit, self._wide = gathered, wide
         self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
         self._vocabularies: dict[str, _Vocabulary] = {}
         self._gathered: dict[str, list[pa.RecordBatch]] = {}
@@ -89,7 +93,7 @@ class BucketFiles:
         batch = self._encoded(events)
         self._gathered.setdefault(str(batch.schema), []).append(batch)
         self._rows += events.num_rows
-        if self._rows >= GATHERED:
+        if self._rows >= self._limit:
             self._flush()
 
     def close(self) -> Iterator[tuple[int, str]]:
@@ -104,7 +108,7 @@ class BucketFiles:
         arrays = []
         for name, column in zip(events.schema.names, events.columns, strict=True):
             if name != schema.CUSTOMER_KEY and pa.types.is_dictionary(column.type):
-                column = self._vocabularies.setdefault(name, _Vocabulary()).encode(column)
+                column = self._vocabularies.setdefault(name, _Vocabulary(self._wide)).encode(column)
             arrays.append(column)
         return pa.RecordBatch.from_arrays(arrays, names=events.schema.names)
 

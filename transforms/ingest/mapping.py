@@ -27,7 +27,7 @@ BAD_SEQUENCE = "_bad_sequence"
 ROW_ID = "_row_id"
 #: DuckDB gives messages row by row; further failing rows of a batch get the last message.
 MESSAGES = 100
-#: Longest time for the rows of one batch.
+#: Longest time for the rows of one batch, by default.
 SECONDS = 120.0
 
 
@@ -47,16 +47,22 @@ class SourceMapping:
 
     `columns` are the canonical columns it gives (a literal null is none). `reads` is the schema of
     the raw columns it needs: all of them where no `id` is mapped, because the row's hash is the id.
+    `timeout` is in seconds.
     Raises MappingError where the SELECT is not row-wise, gives an unknown column or a type that
     does not fit, or leaves out what the contract needs of every mapping (of interactions `time`,
     `identity`, `activity`, `channel`).
     """
 
     def __init__(
-        self, sql: str, raw_schema: pa.Schema, source: str, contract: Contract = INTERACTIONS
+        self,
+        sql: str,
+        raw_schema: pa.Schema,
+        source: str,
+        contract: Contract = INTERACTIONS,
+        timeout: float = SECONDS,
     ) -> None:
         self.sql, self.raw_schema, self.source = sql, raw_schema, source
-        self.contract = contract
+        self.contract, self.timeout = contract, timeout
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
             select = select_check.parse(self.connection, sql, raw_schema)
@@ -99,7 +105,7 @@ class SourceMapping:
         """Return the output columns of a raw batch that has at least the columns `reads`.
 
         Raises duckdb.Error where an expression fails for some row, MappingError where it takes
-        longer than SECONDS.
+        longer than the timeout.
         """
         plan, columns = self._plan, {}
         for name, column in plan.taken.items():
@@ -128,7 +134,7 @@ class SourceMapping:
 
     def _query(self, source: pa.RecordBatch, sql: str) -> pa.Table:
         self.connection.register("source", source)
-        watch = Timer(SECONDS, self.connection.interrupt)
+        watch = Timer(self.timeout, self.connection.interrupt)
         watch.daemon = True
         watch.start()
         try:
@@ -136,7 +142,7 @@ class SourceMapping:
         except duckdb.InterruptException:
             raise MappingError(
                 f"mapping of source {self.source}: {source.num_rows} rows took longer than"
-                f" {SECONDS} s; make its expressions simpler"
+                f" {self.timeout} s; make its expressions simpler"
             ) from None
         finally:
             watch.cancel()

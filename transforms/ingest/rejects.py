@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.schema.registry import Column, Table
 
 #: During a run `payload` is raw; published rejects hold its keyed hash only.
 REJECT_SCHEMA = pa.schema(
@@ -22,6 +23,20 @@ REJECT_SCHEMA = pa.schema(
         ("detail", pa.string()),
         ("payload", pa.string()),
     ]
+)
+
+REJECTS = Table(
+    "rejects",
+    "rejected row of input",
+    ("source", "position"),
+    (
+        Column("source", pa.string(), "Configured source.", nullable=False),
+        Column("position", pa.string(), "file:row or file:byte.", nullable=False),
+        Column("id", pa.string(), "Id of the event where it could be read (keyed hash)."),
+        Column("reason", pa.string(), "Reason, a short code.", nullable=False),
+        Column("detail", pa.string(), "What was expected, what came."),
+        Column("payload_hmac", pa.string(), "Keyed hash of the payload, which is in quarantine."),
+    ),
 )
 
 #: Meaning of each reason that no row rule gives, and what to do; row rules declare their own.

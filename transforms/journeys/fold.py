@@ -52,11 +52,16 @@ def _types(
 
     def of(rule: JourneyType) -> _Type:
         return _Type(
-            rule.gap, rule.case_gap, rule.reopen_window, rule.cap,
-            codes(outcome, rule.end_outcomes), codes(outcome, rule.weak_end_outcomes),
-            codes(outcome, rule.outcome_map), codes(activity, rule.end_activities),
+            rule.gap,
+            rule.case_gap,
+            rule.reopen_window,
+            rule.cap,
+            codes(outcome, rule.end_outcomes),
+            codes(outcome, rule.weak_end_outcomes),
+            codes(outcome, rule.outcome_map),
+            codes(activity, rule.end_activities),
             codes(activity, rule.start_activities),
-        )  # fmt: skip
+        )
 
     return [of(rules.type_of(name)) for name in (*kind.names.to_pylist(), None)]
 

@@ -46,9 +46,11 @@ def journey_times(sessionised: SessionisedEvents) -> JourneyTimes:
         return JourneyTimes(started, has_start, ended, np.zeros(len(journeys), np.int64))
     since = journeys.broadcast(started)
     return JourneyTimes(
-        started, has_start, ended,
+        started,
+        has_start,
+        ended,
         _union(journeys, np.maximum(begin, since), np.maximum(end, since)),
-    )  # fmt: skip
+    )
 
 
 def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
@@ -106,9 +108,11 @@ def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
     completes = events.is_any("lifecycle", "complete") | ~lifecycle.known
     rows = np.flatnonzero(alone & (starts | completes))
     keys = [
-        sessionised.journeys.ids, events.coded("activity").codes, sessionised.owner.codes,
+        sessionised.journeys.ids,
+        events.coded("activity").codes,
+        sessionised.owner.codes,
         events.coded("actor_id").codes,
-    ]  # fmt: skip
+    ]
     rows = rows[
         sorted_by(*(key[rows] for key in (*keys, events.time, completes, sessionised.rank)))
     ]

@@ -99,19 +99,23 @@ class Needs:
         """
         known, wanted = np.flatnonzero(self.product != NULL), self.product[asking]
         stated = occurs(
-            pairs(journey[known], self.product[known]), moment[known],
-            pairs(journey[asking], wanted), until,
-        )  # fmt: skip
+            pairs(journey[known], self.product[known]),
+            moment[known],
+            pairs(journey[asking], wanted),
+            until,
+        )
         any_stated = occurs(journey[known], moment[known], journey[asking], until)
         before = np.where(stated, wanted, np.where(any_stated, SOME_OTHER, NULL))
         place, kind, ident = self._stated(asking)
         shared, same = (
             occurs(
-                pairs(journey[self.row], codes), moment[self.row],
-                pairs(journey[asking[place]], wanted_codes), until[place],
+                pairs(journey[self.row], codes),
+                moment[self.row],
+                pairs(journey[asking[place]], wanted_codes),
+                until[place],
             )
             for codes, wanted_codes in ((self.kind, kind), (self.ident, ident))
-        )  # fmt: skip
+        )
         return self._verdict(asking, before, place, kind, shared, same)
 
     def objects_before(self, asking: Ints, journey: Ints, moment: Ints, until: Ints) -> Bools:

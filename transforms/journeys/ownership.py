@@ -28,9 +28,12 @@ class Ownership:
     def rows(self, order: Ints) -> Ownership:
         """Select events by row."""
         return Ownership(
-            self.owner.rows(order), self.owner_from_table[order], self.team.rows(order),
-            self.team_from_place[order], self.team_row[order],
-        )  # fmt: skip
+            self.owner.rows(order),
+            self.owner_from_table[order],
+            self.team.rows(order),
+            self.team_from_place[order],
+            self.team_row[order],
+        )
 
 
 def assign_owners(events: Events, place_row: Ints, data: Operational) -> Ownership:

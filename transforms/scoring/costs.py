@@ -130,9 +130,14 @@ def costs(ctx: JourneyContext, kinds: Categorical, evidence: Evidence) -> Costs:
     cost = np.where(priced, np.nan_to_num(money).sum(axis=0), np.nan)
     currency = rates.text("currency", row)
     return Costs(
-        customer, company, _basis(customer, waited), _basis(company, ~np.isnan(worked)), cost,
-        currency.recode(np.where(priced, currency.codes, NULL)), (~np.isnan(money)).sum(axis=0),
-    )  # fmt: skip
+        customer,
+        company,
+        _basis(customer, waited),
+        _basis(company, ~np.isnan(worked)),
+        cost,
+        currency.recode(np.where(priced, currency.codes, NULL)),
+        (~np.isnan(money)).sum(axis=0),
+    )
 
 
 def _real(rates: AsOf, name: str, row: Ints) -> Reals:

@@ -25,7 +25,7 @@ from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.schema.registry import Needs, Table, metrics
 from rejse.transforms.scoring.friction.assess import ScoredJourneys
-from rejse.transforms.scoring.friction.evidence import KINDS
+from rejse.transforms.scoring.friction.kinds import KINDS
 from rejse.transforms.scoring.output_tables import MINUTE_BASES, tables
 
 RULE_VERSION = "1"

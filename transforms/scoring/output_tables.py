@@ -12,8 +12,13 @@ from rejse.transforms.schema.registry import metrics as declared
 from rejse.transforms.scoring import metrics
 
 TEXT, TIME, INT, LONG, REAL, FLAG = (
-    pa.string(), contract.TIME, pa.int32(), pa.int64(), pa.float64(), pa.bool_(),
-)  # fmt: skip
+    pa.string(),
+    contract.TIME,
+    pa.int32(),
+    pa.int64(),
+    pa.float64(),
+    pa.bool_(),
+)
 TEXTS = pa.list_(pa.string())
 #: Where minutes come from.
 MINUTE_BASES = ("measured", "assumed")
@@ -52,11 +57,14 @@ FINAL = _flag("is_final", "No event can change this row within the allowed laten
 STAMP: tuple[Column, ...] = (
     _time("known_at", "When this row was computed (run clock; no result depends on it).", False),
     Column("revision", INT, "Number of the row's revision, from 1.", "1", 1, nullable=False),
-    _text("revision_reason", "Why this revision exists.",
-          ("first", "late event", "record", "answer", "identity", "erasure", "configuration")),
+    _text(
+        "revision_reason",
+        "Why this revision exists.",
+        ("first", "late event", "record", "answer", "identity", "erasure", "configuration"),
+    ),
     _id("config_version", "Hash of the configuration that computed the row."),
     _id("run_id", "Run that computed the row."),
-)  # fmt: skip
+)
 
 JOURNEY_BASE: tuple[Column, ...] = (
     JOURNEY,
@@ -65,20 +73,26 @@ JOURNEY_BASE: tuple[Column, ...] = (
     _text("case_id", "Case that makes the thread, else null."),
     _text("owner", "Owner of the journey type, else of the first step with an owner."),
     _text("product_id", "First product in total order: the event's, else its case's."),
-    _text("lifecycle_stage",
-          "First life-cycle stage in total order: the event's, else the customer's at its time."),
+    _text(
+        "lifecycle_stage",
+        "First life-cycle stage in total order: the event's, else the customer's at its time.",
+    ),
     _text("segment", "First segment of the customer, as of the events' times."),
     _time("started_at", "First need-driven or internal event; without one the first event.", False),
     _time("ended_at", "Last event.", False),
-    _text("state", "closed: its deadline has passed; open: it may still grow.",
-          ("closed", "open")),
-    _text("close_reason", "Which deadline closed it; null while open.",
-          ("silence", "start rule", "new need", "end rule", "cap", "superseded")),
+    _text("state", "closed: its deadline has passed; open: it may still grow.", ("closed", "open")),
+    _text(
+        "close_reason",
+        "Which deadline closed it; null while open.",
+        ("silence", "start rule", "new need", "end rule", "cap", "superseded"),
+    ),
     FINAL,
-)  # fmt: skip
+)
 
 STEP_BASE: tuple[Column, ...] = (
-    STEP, JOURNEY, CUSTOMER,
+    STEP,
+    JOURNEY,
+    CUSTOMER,
     Column("seq", INT, "Place in the journey, from 1.", "1", 1, nullable=False),
     _id("session_id", "Session the step belongs to, `<journey_id>-s<seq>`."),
     Column("event_ids", TEXTS, "Its events in order, as source/id.", nullable=False),
@@ -103,7 +117,7 @@ STEP_BASE: tuple[Column, ...] = (
     _flag("is_moment_of_truth", "The touchpoint is marked as a moment of truth.", nullable=True),
     _flag("is_pushed", "A message that the company pushed (marketing, upsell, survey)."),
     FINAL,
-)  # fmt: skip
+)
 
 SESSIONS = Table("sessions", "visit: one channel family, silence within the gap, or one message",
                  ("session_id",), (
@@ -236,13 +250,6 @@ SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", 
     FINAL,
 ))  # fmt: skip
 
-REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
-    _id("source", "Configured source."), _id("position", "file:row or file:byte."),
-    _text("id", "Id of the event where it could be read (keyed hash)."),
-    _id("reason", "Reason, a short code."), _text("detail", "What was expected, what came."),
-    _text("payload_hmac", "Keyed hash of the payload, which is in quarantine."),
-))  # fmt: skip
-
 
 assert metrics.__all__  # importing the package has declared them
 
@@ -252,8 +259,12 @@ def tables() -> dict[str, Table]:
     """All tables that the core publishes, by name (without stamps and `_live` twins)."""
     by_grain = {g: tuple(m.column for m in declared(g)) for g in ("journey", "step")}
     journeys = Table("journeys", "journey", ("journey_id",), JOURNEY_BASE + by_grain["journey"])
-    steps = Table("steps", "touchpoint visit or internal task of a journey", ("step_id",),
-                  STEP_BASE + by_grain["step"])  # fmt: skip
+    steps = Table(
+        "steps",
+        "touchpoint visit or internal task of a journey",
+        ("step_id",),
+        STEP_BASE + by_grain["step"],
+    )
     declared_tables = (
         journeys,
         steps,

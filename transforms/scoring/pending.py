@@ -82,5 +82,5 @@ def earliest(
         customer.names.take(arrow(waiting, pa.int64())),
         constant(source, len(waiting)).cast(TEXT),
         arrow(first[waiting], TIME),
-    ]  # fmt: skip
+    ]
     return pa.Table.from_arrays(columns, names=[c.name for c in PENDING.columns])

@@ -189,8 +189,10 @@ def explain(con: Any, wanted: str) -> Explanation:
 
 def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
     """Explain these journeys, in this order, with one query a view; raises as `explain`."""
-    journeys = {journey_id: journey for journey_id, _, journey in
-                _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
+    journeys = {
+        journey_id: journey
+        for journey_id, _, journey in _records(con, Journey, "v_journeys", journey_ids)
+    }
     steps = _steps(con, journey_ids)
     felt, around = _felt(con, journey_ids), context.contexts(con, journey_ids)
     return [

@@ -142,10 +142,13 @@ def cost(rows: list[Row]) -> list[str]:
     if not n:
         return []
     sides = [
-        (side, sum(row[f"minutes_{side}"] or 0.0 for row in rows),
-         n - sum(row[f"n_{side}_unknown"] for row in rows))
+        (
+            side,
+            sum(row[f"minutes_{side}"] or 0.0 for row in rows),
+            n - sum(row[f"n_{side}_unknown"] for row in rows),
+        )
         for side in ("customer", "company")
-    ]  # fmt: skip
+    ]
     minutes = sum(of for _, of, _ in sides)
     if not any(known for _, _, known in sides):
         return [

@@ -133,13 +133,15 @@ def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
     places = []
     for row in rows:
         hurts = row["hazard"] > 0
-        places.append({
-            **row,
-            "mark": plan.marks.get(row["place"]),
-            "happens": wording.kind_name(row["worst_kind"]) if hurts else DASH,
-            "met": row["n_with_friction"] / row["n_visits"],
-            "portion": row["hazard"] / whole if whole else None,
-        })  # fmt: skip
+        places.append(
+            {
+                **row,
+                "mark": plan.marks.get(row["place"]),
+                "happens": wording.kind_name(row["worst_kind"]) if hurts else DASH,
+                "met": row["n_with_friction"] / row["n_visits"],
+                "portion": row["hazard"] / whole if whole else None,
+            }
+        )
     return sorted(places, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
 
 

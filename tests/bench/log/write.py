@@ -25,10 +25,14 @@ DONE = "log.json"
 PARTS = ("cases", "surveys")
 COPIED = (
     "rejse.toml",
-    *(f"{of}/{name}.{suffix}" for of, suffix in (("mappings", "sql"), ("schemas", "json"))
-      for name in ("events", *PARTS)),
-    "tables/slas.csv", "tables/cost_rates.csv",
-)  # fmt: skip
+    *(
+        f"{of}/{name}.{suffix}"
+        for of, suffix in (("mappings", "sql"), ("schemas", "json"))
+        for name in ("events", *PARTS)
+    ),
+    "tables/slas.csv",
+    "tables/cost_rates.csv",
+)
 
 
 def write(out: Path, events: int, seed: int = 7, *, key: str | None = None) -> dict[str, int]:
@@ -88,8 +92,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
-    said = parser.parse_args()
-    print(json.dumps(write(said.out, said.events, said.seed)))
+    arguments = parser.parse_args()
+    print(json.dumps(write(arguments.out, arguments.events, arguments.seed)))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,13 @@ class Scored:
     """Events of the log, and the same in order of their journeys."""
 
     log: pl.DataFrame
-    told: pl.DataFrame
+    sessionised: pl.DataFrame
 
     def named(self, column: str, wanted: pl.Series) -> pl.DataFrame:
         """Place, time, customer and name of events whose name in the log is one of these."""
         is_wanted = self.log[column].is_in(wanted.drop_nulls().unique().implode())
-        some = self.told.select("pos", "us", "customer", "event").filter(
-            is_wanted.gather(self.told["event"])
+        some = self.sessionised.select("pos", "us", "customer", "event").filter(
+            is_wanted.gather(self.sessionised["event"])
         )
         return some.hstack(at(self.log, some["event"], column))
 
@@ -43,8 +43,8 @@ def about(records: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     """
     left = records.select(
         "customer", "us", "target", "visit", "case", "place", "flow"
-    ).with_row_index("x")  # fmt: skip
-    found, passed = [], []
+    ).with_row_index("x")
+    matches, passed = [], []
     for method, (way, reach) in WAYS.items():
         some = way(left, scored)
         if reach is not None:
@@ -53,11 +53,11 @@ def about(records: pl.DataFrame, scored: Scored) -> pl.DataFrame:
         if "way" in some.columns:  # the first clue goes first
             some = some.sort("way").unique("x", keep="first", maintain_order=True)
         some = some.select(pl.col(n).cast(kind) for n, kind in FOUND.items())
-        found.append(some.with_columns(method=pl.lit(method, METHOD)))
+        matches.append(some.with_columns(method=pl.lit(method, METHOD)))
         left = left.join(some, on="x", how="anti")
-    every = pl.int_range(len(records), dtype=pl.UInt32, eager=True).alias("x").to_frame()
+    numbered = pl.int_range(len(records), dtype=pl.UInt32, eager=True).alias("x").to_frame()
     return (
-        every.join(pl.concat(found), on="x", how="left", maintain_order="left")
+        numbered.join(pl.concat(matches), on="x", how="left", maintain_order="left")
         .join(_unjoined(left, scored, pl.concat(passed)), on="x", how="left", maintain_order="left")
         .drop("x")
     )
@@ -113,13 +113,13 @@ def _by_case(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
         code=pl.col("case").cast(pl.Int64) + FIRST_CASE
     )
     strand = pl.col("strand")
-    of_cases = scored.told.filter(strand.is_in(wanted["code"].unique().implode()))
+    of_cases = scored.sessionised.filter(strand.is_in(wanted["code"].unique().implode()))
     return _latest(of_cases.with_columns(code=strand), wanted, scored, is_named=True)
 
 
 def _by_place(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     # A name that no event's touchpoint has gets no code.
-    known = scored.told["touchpoint"].unique().drop_nulls().cast(pl.String).implode()
+    known = scored.sessionised["touchpoint"].unique().drop_nulls().cast(pl.String).implode()
     target = pl.when(pl.col("target").is_in(known)).then("target").cast(TOUCHPOINT)
     wanted = _either(left.with_columns(target=target), "place", "target")
     wanted = wanted.with_columns(code=pl.col("name").to_physical())
@@ -141,7 +141,7 @@ def _by_journey(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
 def _of_customers(wanted: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     columns = ("pos", "us", "customer", "touchpoint", "kind", "is_pushed")
     people = wanted["customer"].unique().implode()
-    return scored.told.select(columns).filter(pl.col("customer").is_in(people))
+    return scored.sessionised.select(columns).filter(pl.col("customer").is_in(people))
 
 
 def _either(left: pl.DataFrame, *names: str) -> pl.DataFrame:
@@ -164,18 +164,18 @@ def _latest(
     """
     group = pl.col("customer").cast(pl.Int128) * (1 << 33) + pl.col("code")
     key = group * TIMES + pl.col("us")
-    found = events.select("pos", "us", key=key).sort("key")
-    if found["key"].is_duplicated().any():
-        found = found.hstack(at(scored.told, found["pos"], "id")).sort("key", "id")
+    latest = events.select("pos", "us", key=key).sort("key")
+    if latest["key"].is_duplicated().any():
+        latest = latest.hstack(at(scored.sessionised, latest["pos"], "id")).sort("key", "id")
     asking = wanted.with_columns(key=key, group=group)
-    place = found["key"].search_sorted(asking["key"], side="right").cast(pl.Int64) - 1
+    place = latest["key"].search_sorted(asking["key"], side="right").cast(pl.Int64) - 1
     asking = asking.with_columns(place=place)
-    if is_named and len(found):
-        before = found["key"].gather(place.clip(0))
+    if is_named and len(latest):
+        before = latest["key"].gather(place.clip(0))
         is_other = (place < 0) | (before // TIMES != asking["group"])
         asking = asking.with_columns(place=pl.col("place") + is_other.cast(pl.Int64))
-    asking = asking.filter(pl.col("place").is_between(0, len(found) - 1))
-    taken = at(found, asking["place"], "pos", "us", "key", suffix="_found")
+    asking = asking.filter(pl.col("place").is_between(0, len(latest) - 1))
+    taken = at(latest, asking["place"], "pos", "us", "key", suffix="_found")
     return (
         asking.hstack(taken)
         .filter(pl.col("key_found") // TIMES == pl.col("group"))

@@ -44,7 +44,7 @@ def levels(file: Path) -> Agreed:
     """Service levels by journey type and piece; none where there is no file."""
     rows = _rows(file)
     begins, held = _cut(rows, ("sla", "journey_type", "kind", "to_owner"))
-    found = [
+    records = [
         {
             "kind": row["journey_type"], "piece": piece, "sla": row["sla"], "level": row["kind"],
             "to_owner": row["to_owner"], "span": _span(row["due"]),
@@ -52,18 +52,18 @@ def levels(file: Path) -> Agreed:
         for piece, some in enumerate(held)
         for row in some.values()
     ]  # fmt: skip
-    return Agreed(pl.DataFrame(found, schema=LEVELS), begins)
+    return Agreed(pl.DataFrame(records, schema=LEVELS), begins)
 
 
 def rates(file: Path) -> Agreed:
     """A row for each kind of friction and piece, in their order: its own rate, else the default."""
     begins, held = _cut(_rows(file), ("kind",))
-    found = [
+    rows = [
         _rate(some.get((kind,)) or some.get((DEFAULT,)) or {})
         for kind in KIND.categories
         for some in held
     ]
-    return Agreed(pl.DataFrame(found, schema=RATES), begins)
+    return Agreed(pl.DataFrame(rows, schema=RATES), begins)
 
 
 def _rate(row: dict[str, Any]) -> dict[str, Any]:

@@ -70,15 +70,15 @@ def read_cases(folder: Path, names: pl.Categorical) -> Cases:
     files = sorted((folder / "data" / "cases").glob("*.parquet"))
     if not files:
         return no_cases()
-    said = pl.read_parquet(files).select(
+    recorded = pl.read_parquet(files).select(
         pl.col("case_no").cast(names).to_physical().alias("code"),
         pl.col("journey_type").cast(TYPE).alias("kind"),
         pl.col("opened_at").dt.timestamp("us").alias("since"),
     )
     known = names.categories.to_series()
-    every = pl.DataFrame({"code": pl.int_range(len(known), dtype=pl.UInt32, eager=True)})
-    found = every.join(said, on="code", how="left", maintain_order="left")
-    return Cases(known.cast(pl.String), found["kind"], found["since"])
+    all_codes = pl.DataFrame({"code": pl.int_range(len(known), dtype=pl.UInt32, eager=True)})
+    joined = all_codes.join(recorded, on="code", how="left", maintain_order="left")
+    return Cases(known.cast(pl.String), joined["kind"], joined["since"])
 
 
 def read(tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = None) -> Company:
@@ -95,8 +95,10 @@ def read(tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = No
         "expected_wait_s",
         "is_moment_of_truth",
     )
-    every = pl.concat([kinds, cases.kinds, places["place_kind"], pl.Series(["other"], dtype=TYPE)])
-    types = _types(tables / "journey_types.csv", every.drop_nulls().unique())
+    journey_types = pl.concat(
+        [kinds, cases.kinds, places["place_kind"], pl.Series(["other"], dtype=TYPE)]
+    )
+    types = _types(tables / "journey_types.csv", journey_types.drop_nulls().unique())
     fields = pl.read_csv(
         tables / "touchpoint_fields.csv", schema_overrides={"valid_from": pl.String}
     ).select(
@@ -135,7 +137,7 @@ def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:
             pl.col("expects_outcome").cast(pl.Boolean),
             pl.col("is_problem").cast(pl.Boolean).fill_null(False),
         )
-    )  # fmt: skip
+    )
 
 
 def _days(column: str, otherwise: int) -> pl.Expr:

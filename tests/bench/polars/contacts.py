@@ -24,11 +24,11 @@ class Pairs:
     rescues: pl.DataFrame
 
 
-def contacts(told: pl.DataFrame) -> pl.DataFrame:
+def contacts(sessionised: pl.DataFrame) -> pl.DataFrame:
     """Sessions in order of their first event, with what their events say."""
     channel, actor = pl.col("channel"), pl.col("actor_type")
     is_said = pl.col("direction") != "internal"
-    marked = told.lazy().with_columns(
+    marked = sessionised.lazy().with_columns(
         has_human=one_of(actor, ACTOR, "human")
         | one_of(channel, CHANNEL, "phone", "branch", "visit", "chat"),
         has_machine=one_of(actor, ACTOR, "bot", "system")
@@ -94,7 +94,7 @@ def following(contacts: pl.DataFrame, *of_next: str) -> pl.LazyFrame:
     )
 
 
-def pairs(contacts: pl.DataFrame, told: pl.DataFrame) -> Pairs:
+def pairs(contacts: pl.DataFrame, sessionised: pl.DataFrame) -> Pairs:
     """Switches of family, repeats, falls back to a human, rescues on the web."""
     inbound = contacts.filter(pl.col("is_contact") & (pl.col("direction") == "inbound"))
     outcome = pl.col("outcome")
@@ -117,9 +117,9 @@ def pairs(contacts: pl.DataFrame, told: pl.DataFrame) -> Pairs:
         one_of(outcome, OUTCOME, *FAILURES),
     ).select(*PAIR, "j", "last_us")
     judged = [some.select(*PAIR, "j", "last_us", "sure") for some in (switches, fallbacks)]
-    found = pl.collect_all([*judged, _repeats(inbound), rescues])
-    stood = _stood(found, told)
-    return Pairs(*(_standing(some, stood) for some in found))
+    frames = pl.collect_all([*judged, _repeats(inbound), rescues])
+    stood = _stood(frames, sessionised)
+    return Pairs(*(_standing(some, stood) for some in frames))
 
 
 def _repeats(inbound: pl.DataFrame) -> pl.LazyFrame:
@@ -145,16 +145,16 @@ def _repeats(inbound: pl.DataFrame) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _stood(found: list[pl.DataFrame], told: pl.DataFrame) -> pl.DataFrame:
+def _stood(frames: list[pl.DataFrame], sessionised: pl.DataFrame) -> pl.DataFrame:
     """Where the earlier contact stood when the later began, for those that overlap."""
     overlapping = pl.concat(
         some.filter(pl.col("last_us") >= pl.col("us")).select("earlier", "pos", "us")
-        for some in found
+        for some in frames
     ).unique()
     later = overlapping.with_columns(
-        id=told["id"].gather(overlapping["pos"]), session_pos=pl.col("earlier")
+        id=sessionised["id"].gather(overlapping["pos"]), session_pos=pl.col("earlier")
     )
-    events = told.lazy().select("session_pos", "step", "pos", "us", "id")
+    events = sessionised.lazy().select("session_pos", "step", "pos", "us", "id")
     events = events.join(later.lazy().select("session_pos"), on="session_pos", how="semi")
     is_before = (pl.col("us_right") < pl.col("us")) | (
         (pl.col("us_right") == pl.col("us")) & (pl.col("id_right") < pl.col("id"))

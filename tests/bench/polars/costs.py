@@ -10,13 +10,15 @@ from tests.bench.polars.company import Company
 AGAIN = ("reasked_info", "repeat_contact", "channel_fallback", "reopened", "rework", "transfer")
 
 
-def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.DataFrame:
+def priced(pieces: pl.DataFrame, sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Pieces with minutes of both sides, whether they are measured, and what they cost."""
     rates = company.rates
     kind = pieces["kind"].to_physical().cast(pl.Int64)
     row = kind * len(rates.begins) + rates.piece(pieces["us"])
-    found = rates.rows.select(pl.all().gather(row.cast(pl.UInt32)).name.prefix("said_"))
-    worked = _worked(pieces, told) if company.is_priced else pl.Series([None], dtype=pl.Float64)
+    rate = rates.rows.select(pl.all().gather(row.cast(pl.UInt32)).name.prefix("said_"))
+    worked = (
+        _worked(pieces, sessionised) if company.is_priced else pl.Series([None], dtype=pl.Float64)
+    )
     halves = {
         f"of_{side}": pl.col(f"minutes_{side}") * pl.col(f"said_rate_{side}")
         for side in ("customer", "company")
@@ -24,7 +26,7 @@ def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.Dat
     known = [pl.col(name).is_not_null() for name in halves]
     cost = pl.sum_horizontal(*halves)  # passes over nulls
     timed = (
-        pieces.hstack(found)
+        pieces.hstack(rate)
         .lazy()
         .with_columns(worked=pl.lit(worked))
         .with_columns(
@@ -36,11 +38,12 @@ def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.Dat
         .collect()
     )
     once = [
-        _once(timed, "minutes_customer", "is_waited"), _once(timed, "minutes_company", "is_worked")
-    ]  # fmt: skip
+        _once(timed, "minutes_customer", "is_waited"),
+        _once(timed, "minutes_company", "is_worked"),
+    ]
     return (
         timed.lazy()
-        .with_columns(column for one in once for column in one)
+        .with_columns(column for columns in once for column in columns)
         .with_columns(**halves)
         .with_columns(n_priced=pl.sum_horizontal(known).cast(pl.Int64))
         .with_columns(
@@ -76,18 +79,18 @@ def _once(pieces: pl.DataFrame, minutes: str, is_measured: str) -> pl.DataFrame:
     )
 
 
-def _worked(pieces: pl.DataFrame, told: pl.DataFrame) -> pl.Series:
+def _worked(pieces: pl.DataFrame, sessionised: pl.DataFrame) -> pl.Series:
     """Minutes that each piece's event took, where it is work done again, shared by the steps that
     it proves something of.
     """
-    talk = told["talk_s"].gather(pieces["pos"].cast(pl.UInt32))
+    talk = sessionised["talk_s"].gather(pieces["pos"].cast(pl.UInt32))
     is_again = pieces.select(one_of(pl.col("kind"), KIND, *AGAIN) & pl.lit(talk).is_not_null())
     rows = is_again.to_series().arg_true()
     shared = pieces.select(pl.col("pos", "step").gather(rows), talk=talk.gather(rows))
     n_steps = pl.col("step").n_unique().over("pos")
     minutes = shared.select(pl.col("talk") / n_steps / 60).to_series()
-    found = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(pieces))
-    return found.scatter(rows, minutes)
+    unknown = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(pieces))
+    return unknown.scatter(rows, minutes)
 
 
 def of_journeys(journey: pl.Series, pieces: pl.DataFrame) -> pl.LazyFrame:

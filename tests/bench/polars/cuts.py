@@ -101,7 +101,7 @@ def _at_once(rows: pl.LazyFrame) -> pl.LazyFrame:
 def _one_by_one(rows: pl.DataFrame) -> pl.DataFrame:
     """Begins of threads: in each round the first one after those that are known already."""
     left = rows.with_columns(first_pos="thread_pos")
-    found = [_found(left.filter(pl.col("pos") == pl.col("thread_pos")), "pos", pl.lit(None))]
+    begins = [_begin_rows(left.filter(pl.col("pos") == pl.col("thread_pos")), "pos", pl.lit(None))]
     while len(left):
         judged = left.lazy().pipe(_anew).collect()
         firsts = judged.filter(pl.col("late") | pl.col("need")).unique(
@@ -112,17 +112,17 @@ def _one_by_one(rows: pl.DataFrame) -> pl.DataFrame:
         begun = firsts.join(visits, on="first_pos", how="left").with_columns(
             begin=pl.coalesce("begin", "pos")
         )
-        found.append(_found(begun, "begin", pl.when("need").then("us")))
+        begins.append(_begin_rows(begun, "begin", pl.when("need").then("us")))
         left = (
             left.join(begun.select("first_pos", "begin"), on="first_pos", maintain_order="left")
             .filter(pl.col("pos") >= pl.col("begin"))
             .drop("first_pos")
             .rename({"begin": "first_pos"})
         )
-    return pl.concat(found)
+    return pl.concat(begins)
 
 
-def _found(begun: pl.DataFrame, pos: str, shown: pl.Expr) -> pl.DataFrame:
+def _begin_rows(begun: pl.DataFrame, pos: str, shown: pl.Expr) -> pl.DataFrame:
     return begun.select(
         pl.col(pos).alias("pos"), is_begin=pl.lit(True), shown_us=shown.cast(pl.Int64)
     )

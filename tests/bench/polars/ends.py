@@ -12,22 +12,22 @@ from tests.bench.polars.company import Company
 from tests.bench.polars.cuts import decided
 
 
-def ends(told: pl.DataFrame, company: Company) -> pl.DataFrame:
+def ends(sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Journeys of what their events say."""
-    return _of_events(told, company).lazy().pipe(_closing, company).collect()
+    return _of_events(sessionised, company).lazy().pipe(_closing, company).collect()
 
 
 def _count(which: pl.Expr | None = None) -> pl.Expr:
     return (pl.len() if which is None else which.sum()).cast(pl.Int64)
 
 
-def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
+def _of_events(sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
     inside, needed = pl.col("direction") == "internal", pl.col("is_need_driven")
     late = (pl.col("direction") == "outbound") & (
         pl.col("last_end") >= pl.col("journey_pos")
     ).fill_null(False)
     decides = pl.col("is_end") | (pl.col("value").is_not_null() & ~late)
-    events = told.lazy().with_columns(pl.col("j").set_sorted())
+    events = sessionised.lazy().with_columns(pl.col("j").set_sorted())
     wait = pl.col("wait_s")
     journeys = (
         events.group_by("j", maintain_order=True)
@@ -59,7 +59,7 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         .with_columns(n_channels=pl.col("channels").bitwise_count_ones().cast(pl.Int64))
         .drop("channels")
         .collect()
-    )  # fmt: skip
+    )
     kinds = (
         events.filter(inside)
         .select("j", "activity")
@@ -78,7 +78,7 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         },
     }  # fmt: skip
     taken = [
-        told.select(pl.col(n).gather(journeys[at].cast(pl.UInt32)).alias(to))
+        sessionised.select(pl.col(n).gather(journeys[at].cast(pl.UInt32)).alias(to))
         for at, names in named.items()
         for n, to in names.items()
     ]
@@ -89,8 +89,8 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         whole.join(kinds, on="j", how="left", maintain_order="left")
         .lazy()
         .with_columns(started_us=pl.coalesce("start_us", "first_us"))
-        .join(_busy(told, whole), on="j", how="left", maintain_order="left")
-        .pipe(decided, told)
+        .join(_busy(sessionised, whole), on="j", how="left", maintain_order="left")
+        .pipe(decided, sessionised)
         .with_columns(
             is_recorded=pl.col("decided_us").is_not_null() & (pl.col("decided_end") | alone)
         )
@@ -101,9 +101,9 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
     )
 
 
-def _busy(told: pl.DataFrame, journeys: pl.DataFrame) -> pl.LazyFrame:
+def _busy(sessionised: pl.DataFrame, journeys: pl.DataFrame) -> pl.LazyFrame:
     """Union of the intervals in which somebody talked, from the start of each journey on."""
-    talked = told.filter(pl.col("talk_s") > 0).select("j", "us", "end_us")
+    talked = sessionised.filter(pl.col("talk_s") > 0).select("j", "us", "end_us")
     starts = journeys.select(
         pl.coalesce("start_us", "first_us").gather(talked["j"].cast(pl.UInt32))
     )
@@ -125,9 +125,10 @@ def _closing(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
     gap = pl.when(company.is_case(pl.col("strand"))).then("case_gap").otherwise("gap")
     by_cap, by_need = pl.col("first_us") + pl.col("cap"), pl.col("shown_us").shift(-1)
     by_rule = (
-        pl.when(ended).then(pl.col("by_us") + pl.col("reopen_window"))
+        pl.when(ended)
+        .then(pl.col("by_us") + pl.col("reopen_window"))
         .otherwise(pl.col("last_us") + gap)
-    )  # fmt: skip
+    )
     return (
         whole.join(types, on="kind", how="left", maintain_order="left")
         .with_columns(deadline=pl.min_horizontal(by_need, by_cap, by_rule))

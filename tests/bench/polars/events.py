@@ -27,15 +27,15 @@ class Key:
         block = key.ljust(BLOCK, b"\0")
         return cls(bytes(b ^ 0x36 for b in block), bytes(b ^ 0x5C for b in block))
 
-    def keyed(self, said: pl.Expr, digits: int) -> pl.Expr:
+    def keyed(self, text: pl.Expr, digits: int) -> pl.Expr:
         """First digits of the HMAC of a text."""
-        inner = hashed(pl.lit(self.inner) + said.cast(pl.Binary)).str.decode("hex")
+        inner = hashed(pl.lit(self.inner) + text.cast(pl.Binary)).str.decode("hex")
         return hashed(pl.lit(self.outer) + inner).str.slice(0, digits)
 
 
-def hashed(said: pl.Expr) -> pl.Expr:
+def hashed(text: pl.Expr) -> pl.Expr:
     """SHA-256 in hexadecimal digits."""
-    return plh.CryptographicHashingNameSpace(said).sha2_256()
+    return plh.CryptographicHashingNameSpace(text).sha2_256()
 
 
 def frontier(data: str) -> int:
@@ -116,19 +116,21 @@ def _coded(raw: pl.LazyFrame, key: Key, names: Names) -> pl.LazyFrame:
         pl.col("message_kind").cast(codes.MESSAGE, strict=False),
         pl.col("relevance_basis").cast(codes.BASIS, strict=False),
         pl.col("info").list.eval(_answer(key)),
-        pl.when(pl.col("promise_no").is_not_null()).then(
-            pl.struct(
-                id="promise_no", kind="promise_kind", op="promise_op", due_time="promise_due"
-            )
-        ).alias("promise"),
-    )  # fmt: skip
+        pl.when(pl.col("promise_no").is_not_null())
+        .then(
+            pl.struct(id="promise_no", kind="promise_kind", op="promise_op", due_time="promise_due")
+        )
+        .alias("promise"),
+    )
 
 
 def _answer(key: Key) -> pl.Expr:
     name, answer = (pl.element().struct.field(part) for part in ("name", "answer"))
-    said = key.keyed(name + pl.lit("\x1f") + answer, 16)
+    signed = key.keyed(name + pl.lit("\x1f") + answer, 16)
     return pl.struct(
-        name.alias("field"), pl.element().struct.field("use").alias("op"), said.alias("value_hmac")
+        name.alias("field"),
+        pl.element().struct.field("use").alias("op"),
+        signed.alias("value_hmac"),
     )
 
 

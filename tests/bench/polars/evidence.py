@@ -8,40 +8,46 @@ import polars as pl
 
 from tests.bench.polars.codes import DAY, SECOND, as_name, changed, latest
 from tests.bench.polars.costs import priced
-from tests.bench.polars.later import Found, at_events, later_kinds, piece
+from tests.bench.polars.later import Findings, at_events, later_kinds, piece
 
 DECLARED = 0.6
 HALF_HOUR = 1_800 * SECOND
 
 
-def evidence(found: Found) -> pl.DataFrame:
+def evidence(findings: Findings) -> pl.DataFrame:
     """All pieces, heaviest first in each step, with what they cost."""
-    launch = (_pairs(found), _reasked(found), _handoffs(found), _seen(found), _reopened(found))
-    pieces = [some for kind in launch for some in kind] + list(later_kinds(found))
-    return priced(_ranked(pl.concat(pieces).collect()), found.told, found.company)
+    launch = (
+        _pairs(findings),
+        _reasked(findings),
+        _handoffs(findings),
+        _seen(findings),
+        _reopened(findings),
+    )
+    pieces = [some for kind in launch for some in kind] + list(later_kinds(findings))
+    return priced(_ranked(pl.concat(pieces).collect()), findings.sessionised, findings.company)
 
 
-def _pairs(found: Found) -> Iterator[pl.LazyFrame]:
+def _pairs(findings: Findings) -> Iterator[pl.LazyFrame]:
     between = {"previous": pl.col("previous"), "earlier_pos": pl.col("earlier_pos")}
-    yield found.pairs.switches.lazy().select(
+    yield findings.pairs.switches.lazy().select(
         piece("channel_switch", 0.05, **between, confidence=pl.col("sure"))
     )
     yield (
-        found.pairs.repeats.lazy()
+        findings.pairs.repeats.lazy()
         .filter(~pl.col("earlier_outcome").is_in(["informed", "sold"]))
         .select(piece("repeat_contact", 0.25, **between))
     )
-    yield found.pairs.fallbacks.lazy().select(
+    yield findings.pairs.fallbacks.lazy().select(
         piece("channel_fallback", 0.20, **between, confidence=pl.col("sure"))
     )
 
 
-def _reasked(found: Found) -> Iterator[pl.LazyFrame]:
+def _reasked(findings: Findings) -> Iterator[pl.LazyFrame]:
     """Fields that a step asks again although a system knew them: one piece a system."""
-    again = found.fields.requests.filter(pl.col("known_pos").is_not_null())
-    places = found.company.places.select("touchpoint", "system")
+    again = findings.fields.requests.filter(pl.col("known_pos").is_not_null())
+    places = findings.company.places.select("touchpoint", "system")
     known = (
-        found.told.select(
+        findings.sessionised.select(
             pl.col("touchpoint", "owner", "channel").gather(again["known_pos"].cast(pl.UInt32))
         )
         .join(places, on="touchpoint", how="left", maintain_order="left")
@@ -55,10 +61,10 @@ def _reasked(found: Found) -> Iterator[pl.LazyFrame]:
         .group_by("step", "basis", "detail")
         .agg(pl.col("pos", "known_pos", "proof_pos").first(), n=pl.len().cast(pl.Float64))
     )
-    opens = found.told["pos"] == found.told["journey_pos"]
-    told = at_events(found, of_system.rename({"step": "asking"})).collect()
-    is_first = pl.lit(opens.gather(told["pos"]))
-    yield told.lazy().with_columns(pos="proof_pos").select(
+    opens = findings.sessionised["pos"] == findings.sessionised["journey_pos"]
+    located = at_events(findings, of_system.rename({"step": "asking"})).collect()
+    is_first = pl.lit(opens.gather(located["pos"]))
+    yield located.lazy().with_columns(pos="proof_pos").select(
         piece(
             "reasked_info", 0.45, previous=pl.when(~is_first).then(pl.col("asking") - 1),
             earlier_pos=pl.col("known_pos"), raw=pl.col("n"),
@@ -69,12 +75,12 @@ def _reasked(found: Found) -> Iterator[pl.LazyFrame]:
     )  # fmt: skip
 
 
-def _handoffs(found: Found) -> Iterator[pl.LazyFrame]:
-    lost = found.handoffs.seen.filter(pl.col("context").is_in(["none", "part"]))
-    last = found.steps["last_pos"].gather(lost["giver"])
+def _handoffs(findings: Findings) -> Iterator[pl.LazyFrame]:
+    lost = findings.handoffs.seen.filter(pl.col("context").is_in(["none", "part"]))
+    last = findings.steps["last_pos"].gather(lost["giver"])
     declared = pl.col("is_declared")
     missing = 1 - pl.col("n_passed") / pl.col("n_known")
-    yield at_events(found, lost.lazy().drop("step", "j").with_columns(earlier_pos=last)).select(
+    yield at_events(findings, lost.lazy().drop("step", "j").with_columns(earlier_pos=last)).select(
         piece(
             "handoff_without_context", 0.30, previous=pl.col("giver"),
             earlier_pos=pl.col("earlier_pos"), raw=pl.col("n_known") - pl.col("n_passed"),
@@ -83,18 +89,18 @@ def _handoffs(found: Found) -> Iterator[pl.LazyFrame]:
             basis=declared,
         )
     )  # fmt: skip
-    dropped = found.handoffs.asked.lazy().filter("is_dropped").with_columns(us="due")
+    dropped = findings.handoffs.asked.lazy().filter("is_dropped").with_columns(us="due")
     yield dropped.select(
         piece("handoff_dropped", 0.50, previous=pl.col("step"), detail=pl.col("to_owner"))
     )
 
 
-def _seen(found: Found) -> Iterator[pl.LazyFrame]:
+def _seen(findings: Findings) -> Iterator[pl.LazyFrame]:
     """Waits longer than expected, promises not kept."""
     wait, expected = pl.col("wait_s"), pl.col("expected_wait_s")
     excess = (wait - expected) / pl.max_horizontal(expected, pl.lit(1))
     yield (
-        found.told.lazy()
+        findings.sessionised.lazy()
         .filter(wait > expected)
         .select(
             piece(
@@ -105,18 +111,20 @@ def _seen(found: Found) -> Iterator[pl.LazyFrame]:
     )  # fmt: skip
     status = pl.col("status")
     yield (
-        found.promises.lazy()
+        findings.promises.lazy()
         .filter(status.is_in(["broken", "late"]))
         .with_columns(us=pl.coalesce("due", "us"))
         .select(
             piece(
-                "promise_broken", pl.when(status == "late").then(0.25).otherwise(0.45),
-                expected=(pl.col("delivered_us") - pl.col("due")) / DAY, detail=status,
+                "promise_broken",
+                pl.when(status == "late").then(0.25).otherwise(0.45),
+                expected=(pl.col("delivered_us") - pl.col("due")) / DAY,
+                detail=status,
             )
         )
-    )  # fmt: skip
+    )
     yield (
-        found.levels.lazy()
+        findings.levels.lazy()
         .filter(status == "breached")
         .select(
             "step", "pos", "met_us", "sla", "is_late", us="due",
@@ -130,18 +138,18 @@ def _seen(found: Found) -> Iterator[pl.LazyFrame]:
     )  # fmt: skip
 
 
-def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
+def _reopened(findings: Findings) -> Iterator[pl.LazyFrame]:
     """What comes back within the window after its end."""
-    told = found.told
-    windows = found.company.types.select("kind", "reopen_window")
-    came = told.filter(
+    sessionised = findings.sessionised
+    windows = findings.company.types.select("kind", "reopen_window")
+    reopening = sessionised.filter(
         pl.col("last_end") >= pl.col("journey_pos"),
         pl.col("direction") == "inbound",
         ~pl.col("is_end"),
     ).select("pos", "step", "us", "j", "kind", "last_end", "session_pos", "intent")
-    ends = came["last_end"].cast(pl.UInt32)
-    stated = told.lazy().filter(pl.col("intent").is_not_null()).select("j", "pos", "intent")
-    stated = stated.join(came.lazy().select("j"), on="j", how="semi")
+    ends = reopening["last_end"].cast(pl.UInt32)
+    stated = sessionised.lazy().filter(pl.col("intent").is_not_null()).select("j", "pos", "intent")
+    stated = stated.join(reopening.lazy().select("j"), on="j", how="semi")
     first, any_first = pl.col("pos").min().alias("same_pos"), pl.col("pos").min().alias("any_pos")
     # An intent that the journey had up to the end; none, where it had none or the event has none,
     # unless it was sold (no event of the log states an object).
@@ -151,8 +159,10 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
     is_same |= is_unknown & pl.col("end_outcome").ne_missing("sold")
     since = pl.col("us") - pl.col("end_us")
     firsts = (
-        came.hstack(
-            told.select(pl.col("us", "session_pos", "outcome").gather(ends).name.prefix("end_"))
+        reopening.hstack(
+            sessionised.select(
+                pl.col("us", "session_pos", "outcome").gather(ends).name.prefix("end_")
+            )
         )
         .lazy()
         .join(windows.lazy(), on="kind")
@@ -169,7 +179,7 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
         .collect()
     )
     sure = (
-        told.lazy()
+        sessionised.lazy()
         .filter(pl.col("value").is_not_null(), pl.col("direction") != "outbound")
         .select("j", judged="pos")
         .join(firsts.lazy().select("j", "pos", "last_end"), on="j")
@@ -181,10 +191,8 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
     yield (
         firsts.lazy()
         .join(sure, on="pos", how="left")
-        .select(
-            piece("reopened", 0.35, earlier_pos=pl.col("last_end"), confidence=confidence)
-        )
-    )  # fmt: skip
+        .select(piece("reopened", 0.35, earlier_pos=pl.col("last_end"), confidence=confidence))
+    )
 
 
 def _ranked(pieces: pl.DataFrame) -> pl.DataFrame:

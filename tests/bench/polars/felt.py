@@ -19,21 +19,23 @@ CARRIED = (
 )  # fmt: skip
 
 
-def joined(records: pl.DataFrame, found: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def joined(records: pl.DataFrame, matches: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
     """Records with journey, step, and what they are part of: a step's score or the whole's."""
-    places = at(told, found["pos"], "j", "step")
+    places = at(sessionised, matches["pos"], "j", "step")
     by_step = pl.col("method") != "journey"
     measured = pl.col("is_customer") & pl.col("u").is_not_null()
     at_step = (pl.col("level") == "touchpoint") & by_step
     whole = (pl.col("level") == "journey") & pl.col("is_solicited") & pl.col("j").is_not_null()
     return (
-        pl.concat([records, found, places], how="horizontal")
+        pl.concat([records, matches, places], how="horizontal")
         .with_columns(step=pl.when(by_step).then("step"))
         .with_columns(
-            part=pl.when(measured & at_step).then(pl.lit("step"))
-            .when(measured & whole).then(pl.lit("whole"))
+            part=pl.when(measured & at_step)
+            .then(pl.lit("step"))
+            .when(measured & whole)
+            .then(pl.lit("whole"))
         )
-    )  # fmt: skip
+    )
 
 
 def felt(opinions: pl.DataFrame, journeys: pl.DataFrame) -> pl.DataFrame:
@@ -179,14 +181,15 @@ def _healthy(whole: pl.LazyFrame) -> pl.LazyFrame:
     }
     by_outcome = lost_o.fill_null(0)
     limiting = (
-        pl.when(~has_health | (loss == 0)).then(None)
+        pl.when(~has_health | (loss == 0))
+        .then(None)
         .when((by_outcome >= lost["delivery"]) & (by_outcome >= lost["experience"]))
         .then(pl.lit("outcome"))
-        .when(lost["delivery"] >= lost["experience"]).then(pl.lit("delivery"))
+        .when(lost["delivery"] >= lost["experience"])
+        .then(pl.lit("delivery"))
         .otherwise(pl.lit("experience"))
-    )  # fmt: skip
-    parts = (OUTCOME_PART * outcome.is_not_null() + DELIVERY_PART
-             + EXPERIENCE_PART * x.is_not_null())  # fmt: skip
+    )
+    parts = OUTCOME_PART * outcome.is_not_null() + DELIVERY_PART + EXPERIENCE_PART * x.is_not_null()
     relieved = pl.col("is_top_last") & (pl.col("friction_score") >= RELIEVED_FROM)
     return whole.with_columns(
         **health,

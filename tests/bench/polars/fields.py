@@ -30,10 +30,10 @@ class Fields:
 
 
 def fields(
-    events: pl.DataFrame, told: pl.DataFrame, steps: pl.DataFrame, company: Company
+    events: pl.DataFrame, sessionised: pl.DataFrame, steps: pl.DataFrame, company: Company
 ) -> Fields:
     """All that the information in events says."""
-    observed = _observed(events, told)
+    observed = _observed(events, sessionised)
     entries = pl.concat([observed, _declared(steps, observed, company)])
     gives = (
         entries.lazy()
@@ -56,9 +56,9 @@ def within(owner: str) -> pl.Expr:
     return pl.col(owner).cast(pl.Int64) * (1 << 16) + pl.col("field").to_physical()
 
 
-def _observed(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def _observed(events: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
     """In order of the log: numbers are looked up, lists of texts are never moved."""
-    pos = pl.lit(told["event"].arg_sort()).gather("event").cast(pl.Int32)
+    pos = pl.lit(sessionised["event"].arg_sort()).gather("event").cast(pl.Int32)
     return (
         events.lazy()
         .select("info")
@@ -67,20 +67,22 @@ def _observed(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
         .explode("info")
         .unnest("info")
         .select(
-            "event", pl.col("field").cast(FIELD),
+            "event",
+            pl.col("field").cast(FIELD),
             pl.col("op").replace_strict(USES, default=None, return_dtype=OPERATION),
-            value="value_hmac", basis=pl.lit(0, pl.Int8),
+            value="value_hmac",
+            basis=pl.lit(0, pl.Int8),
         )
         .filter(pl.col("op").is_not_null(), pl.col("field").is_not_null())
         .with_columns(pos=pos)
         .with_columns(
-            pl.lit(told[name]).gather(pl.col("pos").cast(pl.UInt32)).alias(name)
+            pl.lit(sessionised[name]).gather(pl.col("pos").cast(pl.UInt32)).alias(name)
             for name in ("j", "step")
         )
         .with_columns(of=within("j"))
         .select(ENTRY)
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _declared(steps: pl.DataFrame, observed: pl.DataFrame, company: Company) -> pl.DataFrame:
@@ -117,7 +119,7 @@ def _known(entries: pl.DataFrame, gives: pl.DataFrame) -> pl.DataFrame:
             .otherwise("basis"),
         )
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _requests(known: pl.DataFrame) -> pl.DataFrame:

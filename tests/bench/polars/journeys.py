@@ -29,7 +29,7 @@ def in_threads(events: pl.DataFrame, company: Company) -> pl.DataFrame:
         pl.lit(company.cases.since).gather(case) <= pl.col("time").dt.timestamp("us")
     ).then(pl.lit(company.cases.kinds).gather(case))
     told_kinds = [of_case] if len(company.cases.names) else []
-    found = (
+    ordered = (
         events.drop("info", "promise", "correlationid")
         .with_row_index("event")
         .join(kinds, on="touchpoint", how="left", maintain_order="left")
@@ -47,11 +47,11 @@ def in_threads(events: pl.DataFrame, company: Company) -> pl.DataFrame:
     )
     thread = pl.col("customer").cast(pl.Int128) * (1 << 33) + pl.col("strand")
     # One whole number sorts much faster than a row of keys; ids are looked at for ties only.
-    found = found.sort(thread * TIMES + pl.col("time").dt.timestamp("us"))
+    ordered = ordered.sort(thread * TIMES + pl.col("time").dt.timestamp("us"))
     tied = ~(changed("customer") | changed("strand") | changed("time"))
-    if found.select(tied.any()).item():
-        found = found.sort("customer", "strand", "time", "id")
-    return found
+    if ordered.select(tied.any()).item():
+        ordered = ordered.sort("customer", "strand", "time", "id")
+    return ordered
 
 
 def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
@@ -85,10 +85,8 @@ def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             is_weak=((pl.col("weak_bits") & end) > 0).fill_null(False),
             value=outcome_value(pl.col("outcome")),
         )
-        .drop(
-            "place_owner", "case_gap", "end_bits", "weak_bits", "message_kind", "relevance_basis"
-        )
-    )  # fmt: skip
+        .drop("place_owner", "case_gap", "end_bits", "weak_bits", "message_kind", "relevance_basis")
+    )
 
 
 def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:

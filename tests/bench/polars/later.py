@@ -21,10 +21,10 @@ REWORK = 3
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """What evidence is drawn from."""
 
-    told: pl.DataFrame
+    sessionised: pl.DataFrame
     steps: pl.DataFrame
     contacts: pl.DataFrame
     pairs: Pairs
@@ -58,37 +58,37 @@ def _column(value: pl.Expr | float | None, dtype: pl.DataType | type[pl.DataType
     return value.cast(dtype) if isinstance(value, pl.Expr) else pl.lit(value, dtype)
 
 
-def at_events(found: Found, pos: pl.LazyFrame) -> pl.LazyFrame:
+def at_events(findings: Findings, pos: pl.LazyFrame) -> pl.LazyFrame:
     """Rows with a column `pos`, with step and time of that event."""
     rows = pos.collect()
-    events = found.told.select(pl.col("step", "us").gather(rows["pos"].cast(pl.UInt32)))
+    events = findings.sessionised.select(pl.col("step", "us").gather(rows["pos"].cast(pl.UInt32)))
     return pl.concat([rows, events], how="horizontal").lazy()
 
 
-def later_kinds(found: Found) -> Iterator[pl.LazyFrame]:
+def later_kinds(findings: Findings) -> Iterator[pl.LazyFrame]:
     """Pieces of each kind."""
-    yield _passed(found)
-    yield _ping_pong(found)
-    yield _conflicts(found)
-    yield _dead_ends(found)
-    yield _abandoned(found)
-    yield found.pairs.rescues.lazy().select(
+    yield _passed(findings)
+    yield _ping_pong(findings)
+    yield _conflicts(findings)
+    yield _dead_ends(findings)
+    yield _abandoned(findings)
+    yield findings.pairs.rescues.lazy().select(
         piece("self_rescue", 0.15, previous=pl.col("previous"), earlier_pos=pl.col("earlier_pos"))
     )
-    yield _late(found)
-    yield _rework(found)
-    yield _upsells(found)
-    yield _pressure(found)
+    yield _late(findings)
+    yield _rework(findings)
+    yield _upsells(findings)
+    yield _pressure(findings)
 
 
-def _passed(found: Found) -> pl.LazyFrame:
+def _passed(findings: Findings) -> pl.LazyFrame:
     """Transfers and escalations, to the next step that is not pushed."""
     outcome = pl.col("outcome")
     is_handed = pl.col("to_owner").is_not_null() & (pl.col("direction") != "internal")
-    handing = found.told.lazy().filter(
+    handing = findings.sessionised.lazy().filter(
         one_of(outcome, OUTCOME, "transferred", "escalated") | is_handed
     )
-    after = found.steps.lazy().filter(~pl.col("is_pushed")).select("j", "step", next_step="step")
+    after = findings.steps.lazy().filter(~pl.col("is_pushed")).select("j", "step", next_step="step")
     escalated = one_of(outcome, OUTCOME, "escalated")
     return (
         handing.select("pos", "j", "us", "outcome", "step")
@@ -107,10 +107,10 @@ def _passed(found: Found) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _ping_pong(found: Found) -> pl.LazyFrame:
-    back = found.handoffs.seen.join(found.handoffs.ping_pongs, on="step")
-    last = found.steps["last_pos"].gather(back["giver"])
-    return at_events(found, back.lazy().drop("step", "j").with_columns(earlier_pos=last)).select(
+def _ping_pong(findings: Findings) -> pl.LazyFrame:
+    back = findings.handoffs.seen.join(findings.handoffs.ping_pongs, on="step")
+    last = findings.steps["last_pos"].gather(back["giver"])
+    return at_events(findings, back.lazy().drop("step", "j").with_columns(earlier_pos=last)).select(
         piece(
             "ping_pong", 0.30, previous=pl.col("giver"), earlier_pos=pl.col("earlier_pos"),
             confidence=pl.col("sure"),
@@ -118,12 +118,12 @@ def _ping_pong(found: Found) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _conflicts(found: Found) -> pl.LazyFrame:
+def _conflicts(findings: Findings) -> pl.LazyFrame:
     """An answer that is not the one given before in another step."""
-    given = found.fields.entries.lazy().filter(
+    given = findings.fields.entries.lazy().filter(
         pl.col("op") == "given", pl.col("value").is_not_null(), pl.col("basis") == 0
     )
-    told = (
+    contradictions = (
         given.select("of", "pos", "step", "value", "field")
         .sort("of", "pos")
         .with_columns(pl.all().shift().name.suffix("_before"))
@@ -134,7 +134,7 @@ def _conflicts(found: Found) -> pl.LazyFrame:
         )
         .drop("step")
     )
-    return at_events(found, told).select(
+    return at_events(findings, contradictions).select(
         piece(
             "info_conflict", 0.30, previous=pl.col("step_before"),
             earlier_pos=pl.col("pos_before"), detail=pl.col("field"),
@@ -142,9 +142,9 @@ def _conflicts(found: Found) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _dead_ends(found: Found) -> pl.LazyFrame:
+def _dead_ends(findings: Findings) -> pl.LazyFrame:
     """A failed contact that is followed on another channel, or by nothing in a closed journey."""
-    inbound = found.contacts.filter(pl.col("is_contact") & (pl.col("direction") == "inbound"))
+    inbound = findings.contacts.filter(pl.col("is_contact") & (pl.col("direction") == "inbound"))
     stuck = inbound.filter(one_of(pl.col("outcome"), OUTCOME, "error", "no_result", "abandoned"))
     nexts = (
         stuck.lazy()
@@ -157,20 +157,20 @@ def _dead_ends(found: Found) -> pl.LazyFrame:
         .group_by("session_pos")
         .agg(next_channel=pl.col("channel").min_by("next_pos"))
     )
-    told = (
+    last_contacts = (
         stuck.lazy()
         .select("j", "session_pos", "channel")
-        .join(found.ends.lazy().select("j", "is_closed"), on="j")
+        .join(findings.ends.lazy().select("j", "is_closed"), on="j")
         .join(nexts, on="session_pos", how="left")
         .filter((pl.col("next_channel") != pl.col("channel")).fill_null(pl.col("is_closed")))
     )
-    return at_events(found, _failures(found, told)).select(piece("dead_end", 0.30))
+    return at_events(findings, _failures(findings, last_contacts)).select(piece("dead_end", 0.30))
 
 
-def _failures(found: Found, sessions: pl.LazyFrame) -> pl.LazyFrame:
+def _failures(findings: Findings, sessions: pl.LazyFrame) -> pl.LazyFrame:
     """The last event with an outcome of each session."""
     return (
-        found.told.lazy()
+        findings.sessionised.lazy()
         .filter(pl.col("outcome").is_not_null())
         .join(sessions.select("session_pos"), on="session_pos", how="semi")
         .group_by("session_pos")
@@ -178,21 +178,21 @@ def _failures(found: Found, sessions: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def _abandoned(found: Found) -> pl.LazyFrame:
-    left = found.contacts.lazy().filter(
+def _abandoned(findings: Findings) -> pl.LazyFrame:
+    left = findings.contacts.lazy().filter(
         "is_contact", pl.col("outcome") == "abandoned", (pl.col("wait_s") >= 10).fill_null(True)
     )
-    return at_events(found, _failures(found, left)).select(piece("abandonment", 0.35))
+    return at_events(findings, _failures(findings, left)).select(piece("abandonment", 0.35))
 
 
-def _late(found: Found) -> pl.LazyFrame:
+def _late(findings: Findings) -> pl.LazyFrame:
     """Hand-offs taken up after they were due."""
-    asked = found.handoffs.asked.lazy().filter(pl.col("received_pos").is_not_null())
+    asked = findings.handoffs.asked.lazy().filter(pl.col("received_pos").is_not_null())
     allowed = pl.col("due") - pl.col("asked_us")
     excess = (pl.col("us") - pl.col("due")) / pl.max_horizontal(allowed, pl.lit(1_000_000))
     took = asked.select("due", pos="received_pos", earlier_pos="pos", asked_us="us")
     return (
-        at_events(found, took)
+        at_events(findings, took)
         .filter(pl.col("us") > pl.col("due"))
         .select(
             piece(
@@ -203,10 +203,10 @@ def _late(found: Found) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _rework(found: Found) -> pl.LazyFrame:
+def _rework(findings: Findings) -> pl.LazyFrame:
     """Activities inside the company that a journey does again."""
     again = (
-        found.told.lazy()
+        findings.sessionised.lazy()
         .filter(pl.col("direction") == "internal")
         .select("j", "pos", work=pl.col("j").cast(pl.Int64) * (1 << 16)
                 + pl.col("activity").to_physical())
@@ -215,17 +215,19 @@ def _rework(found: Found) -> pl.LazyFrame:
         .agg(pl.col("pos").min(), n=pl.len())
     )  # fmt: skip
     n = pl.col("n").cast(pl.Float64)
-    return at_events(found, again).select(
+    return at_events(findings, again).select(
         piece("rework", 0.10, raw=n, intensity=1 - (-n / REWORK).exp())
     )
 
 
-def _upsells(found: Found) -> pl.LazyFrame:
+def _upsells(findings: Findings) -> pl.LazyFrame:
     """Offers of more while something is open."""
-    offers = found.told.lazy().filter("is_upsell").select("j", "kind", "is_end", offer="pos")
+    offers = (
+        findings.sessionised.lazy().filter("is_upsell").select("j", "kind", "is_end", offer="pos")
+    )
     is_open = one_of(pl.col("outcome"), OUTCOME, *FAILURES)
     before = (
-        found.told.lazy()
+        findings.sessionised.lazy()
         .join(offers.select("j", "offer"), on="j")
         .filter(pl.col("pos") < pl.col("offer"))
         .group_by("offer")
@@ -235,7 +237,7 @@ def _upsells(found: Found) -> pl.LazyFrame:
             last_open=pl.when(is_open).then("pos").max(),
         )
     )
-    types = found.company.types.lazy().select("kind", "is_problem")
+    types = findings.company.types.lazy().select("kind", "is_problem")
     no_end = pl.col("last_end").is_null()
     bad = (
         offers.join(before, on="offer", how="left")
@@ -247,22 +249,24 @@ def _upsells(found: Found) -> pl.LazyFrame:
         )
         .select(pos="offer")
     )
-    return at_events(found, bad).select(piece("upsell_in_problem", 0.25))
+    return at_events(findings, bad).select(piece("upsell_in_problem", 0.25))
 
 
-def _pressure(found: Found) -> pl.LazyFrame:
+def _pressure(findings: Findings) -> pl.LazyFrame:
     """More than three messages in seven days that nobody asked for."""
-    unasked = found.told.lazy().filter("is_unasked").select("customer", "pos", "step", "us")
+    unasked = (
+        findings.sessionised.lazy().filter("is_unasked").select("customer", "pos", "step", "us")
+    )
     counted = unasked.sort("customer", "us").with_columns(
         n=pl.len().rolling("us", period=f"{PRESSURE}i", closed="right").over("customer")
     )
     n = pl.col("n").cast(pl.Float64)
-    return (
-        counted.filter(pl.col("n") > PRESSED_FROM)
-        .select(
-            piece(
-                "over_pressure", 0.15, raw=n / PRESSED_FROM - 1,
-                expected=pl.lit(PRESSED_FROM), intensity=1 - (-(n / PRESSED_FROM - 1)).exp(),
-            )
+    return counted.filter(pl.col("n") > PRESSED_FROM).select(
+        piece(
+            "over_pressure",
+            0.15,
+            raw=n / PRESSED_FROM - 1,
+            expected=pl.lit(PRESSED_FROM),
+            intensity=1 - (-(n / PRESSED_FROM - 1)).exp(),
         )
-    )  # fmt: skip
+    )

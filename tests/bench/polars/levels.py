@@ -12,7 +12,7 @@ from tests.bench.polars.company import Company
 from tests.bench.polars.promises import TOO_LATE
 
 
-def levels(told: pl.DataFrame, ends: pl.DataFrame, company: Company) -> pl.DataFrame:
+def levels(sessionised: pl.DataFrame, ends: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Levels that held when a journey began."""
     opened = ends.lazy().filter(pl.col("opening_pos").is_not_null()).collect()
     agreed = company.levels.rows.filter(pl.col("level").is_in(["response", "resolution"]))
@@ -24,7 +24,7 @@ def levels(told: pl.DataFrame, ends: pl.DataFrame, company: Company) -> pl.DataF
         .with_columns(piece=company.levels.piece(opened["opening_us"]))
         .lazy()
         .join(agreed.lazy().drop("to_owner"), on=["kind", "piece"])
-        .join(_answered(told, opened).lazy(), on="j", how="left")
+        .join(_answered(sessionised, opened).lazy(), on="j", how="left")
     )  # fmt: skip
     answer, due = pl.col("level") == "response", pl.col("due")
     holds = pl.col("is_held") & (pl.col("decided_pos") >= pl.col("opening_pos"))
@@ -42,14 +42,14 @@ def levels(told: pl.DataFrame, ends: pl.DataFrame, company: Company) -> pl.DataF
     ).collect()  # fmt: skip
 
 
-def _answered(told: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+def _answered(sessionised: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
     """First answer of a human after each opening."""
     actor, direction = pl.col("actor_type"), pl.col("direction")
     written = (direction == "outbound") & one_of(actor, ACTOR, "human", "partner")
     talks = one_of(pl.col("channel"), CHANNEL, "phone", "branch", "visit", "chat")
     spoken = (direction == "inbound") & (actor == "human") & talks
     return (
-        told.lazy()
+        sessionised.lazy()
         .filter((written | spoken) & ~pl.col("is_pushed"))
         .select("j", "pos", "us")
         .join(opened.lazy().select("j", "opening_pos"), on="j")

@@ -23,23 +23,24 @@ class Handoffs:
     ping_pongs: pl.DataFrame
 
 
-def handoffs(told: pl.DataFrame, steps: pl.DataFrame, fields: Fields, company: Company) -> Handoffs:
+def handoffs(
+    sessionised: pl.DataFrame, steps: pl.DataFrame, fields: Fields, company: Company
+) -> Handoffs:
     """All hand-offs of a log."""
     links = _links(steps).collect()
-    seen = (
-        links.filter(
-            pl.col("j") == pl.col("j_before"),
-            (pl.col("owner") != pl.col("owner_before"))
-            | (pl.col("team") != pl.col("team_before")).fill_null(False),
-            ~(
-                (pl.col("touchpoint") == pl.col("touchpoint_before"))
-                & pl.col("owner_from_table")
-                & pl.col("owner_from_table_before")
-            ).fill_null(False),
-        )
-        .select("step", "j", "pos", giver="step_before")
-    )  # fmt: skip
-    return Handoffs(_context(seen, told, fields), _asked(told, company), _ping_pongs(links))
+    seen = links.filter(
+        pl.col("j") == pl.col("j_before"),
+        (pl.col("owner") != pl.col("owner_before"))
+        | (pl.col("team") != pl.col("team_before")).fill_null(False),
+        ~(
+            (pl.col("touchpoint") == pl.col("touchpoint_before"))
+            & pl.col("owner_from_table")
+            & pl.col("owner_from_table_before")
+        ).fill_null(False),
+    ).select("step", "j", "pos", giver="step_before")
+    return Handoffs(
+        _context(seen, sessionised, fields), _asked(sessionised, company), _ping_pongs(links)
+    )
 
 
 def _links(steps: pl.DataFrame) -> pl.LazyFrame:
@@ -81,7 +82,9 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
     return (
         links.lazy()
         .select(
-            "step", "j", "owner",
+            "step",
+            "j",
+            "owner",
             is_head=is_head.fill_null(True),
             judged_step=pl.col("judged_step").shift(),
             is_solved=pl.col("is_solved").shift(),
@@ -100,10 +103,10 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
         )
         .select("step", "sure")
         .collect()
-    )  # fmt: skip
+    )
 
 
-def _context(seen: pl.DataFrame, told: pl.DataFrame, fields: Fields) -> pl.DataFrame:
+def _context(seen: pl.DataFrame, sessionised: pl.DataFrame, fields: Fields) -> pl.DataFrame:
     """What was known, what passed and what the receiver asked or took again."""
     known = fields.known.lazy().select(
         "step", "field", "op", "basis", "first_observed", "first_any"
@@ -144,8 +147,8 @@ def _context(seen: pl.DataFrame, told: pl.DataFrame, fields: Fields) -> pl.DataF
     return (
         seen.lazy()
         .with_columns(
-            n_known=_given_before(seen, told, fields.gives["first_observed"]),
-            n_known_any=_given_before(seen, told, fields.gives["first_any"]),
+            n_known=_given_before(seen, sessionised, fields.gives["first_observed"]),
+            n_known_any=_given_before(seen, sessionised, fields.gives["first_any"]),
         )
         .join(told_of, on="step", how="left")
         .with_columns(counts, pl.col("^passes.*$").fill_null(False))
@@ -158,13 +161,13 @@ def _context(seen: pl.DataFrame, told: pl.DataFrame, fields: Fields) -> pl.DataF
         .with_columns(context=_how_much())
         .sort("step")
         .collect()
-    )  # fmt: skip
+    )
 
 
-def _given_before(seen: pl.DataFrame, told: pl.DataFrame, firsts: pl.Series) -> pl.Series:
+def _given_before(seen: pl.DataFrame, sessionised: pl.DataFrame, firsts: pl.Series) -> pl.Series:
     """Fields given in the journey so far: events of a journey lie together, so two searches do."""
     given = firsts.drop_nulls().sort()
-    begins = told["journey_pos"].gather(seen["pos"].cast(pl.UInt32))
+    begins = sessionised["journey_pos"].gather(seen["pos"].cast(pl.UInt32))
     before = [given.search_sorted(pos, side="left").cast(pl.Int64) for pos in (seen["pos"], begins)]
     return before[0] - before[1]
 
@@ -191,13 +194,13 @@ def _how_much() -> pl.Expr:
     )  # fmt: skip
 
 
-def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
+def _asked(sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Hand-offs asked for, and who of the owner asked for took them up first."""
-    found = told.filter(pl.col("to_owner").is_not_null())
+    offered = sessionised.filter(pl.col("to_owner").is_not_null())
     agreed = company.levels.rows.filter(pl.col("level") == "handoff")
     for_all = agreed.filter(pl.col("to_owner").is_null())
     asking = (
-        found.with_columns(piece=company.levels.piece(found["us"]))
+        offered.with_columns(piece=company.levels.piece(offered["us"]))
         .join(company.types.select("kind", "handoff_due"), on="kind", how="left")
         .join(
             agreed.select("kind", "piece", "to_owner", "span"),
@@ -213,7 +216,7 @@ def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
     )  # fmt: skip
     asks = asking.lazy().select("j", owner="to_owner", asked_pos="pos", asked_session="session_pos")
     taken = (
-        told.lazy()
+        sessionised.lazy()
         .filter(pl.col("actor_type") != "customer", pl.col("owner").is_not_null())
         .join(asks, on=["j", "owner"])
         .filter(

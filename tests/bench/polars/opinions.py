@@ -56,7 +56,10 @@ def _us(time: str) -> pl.Expr:
 
 
 def _usual(side: int) -> pl.Expr:
-    bounds = [USUAL[one][side] if one in USUAL else None for one in INSTRUMENT.categories]
+    bounds = [
+        USUAL[instrument][side] if instrument in USUAL else None
+        for instrument in INSTRUMENT.categories
+    ]
     return looked_up(pl.col("instrument").cast(INSTRUMENT), bounds, pl.Float64)
 
 
@@ -69,10 +72,12 @@ def _scaled(records: pl.LazyFrame) -> pl.LazyFrame:
     u = pl.when(inside).then(pl.when(is_up).then(part).otherwise(1 - part))
     promoted = one_of(instrument, INSTRUMENT, "nps", "enps") & (most == 10) & is_up
     top = (
-        pl.when(most - least == 4).then(pl.col("u") > 1 - LITTLE)
-        .when(promoted).then(points > 9 - LITTLE)
+        pl.when(most - least == 4)
+        .then(pl.col("u") > 1 - LITTLE)
+        .when(promoted)
+        .then(points > 9 - LITTLE)
         .otherwise(pl.col("u") > 0.9 - LITTLE)
-    )  # fmt: skip
+    )
     return records.with_columns(u=u).with_columns(
         is_top_box=pl.when(pl.col("u").is_not_null()).then(top)
     )
@@ -95,9 +100,12 @@ def _judged(records: pl.LazyFrame) -> pl.LazyFrame:
         )
         .with_columns(
             is_invited=invited | (pl.col("is_solicited") & ~pl.col("is_answered")),
-            is_ignored=pl.when(~asks).then(None)
-            .when(acted.is_not_null()).then(acted > ignored_at)
-            .when(ignored_at < passed).then(pl.lit(True)),
+            is_ignored=pl.when(~asks)
+            .then(None)
+            .when(acted.is_not_null())
+            .then(acted > ignored_at)
+            .when(ignored_at < passed)
+            .then(pl.lit(True)),
         )
         .with_columns(is_in_time=pl.when(pl.col("is_invited") & (due < passed)).then(in_time))
-    )  # fmt: skip
+    )

@@ -15,19 +15,19 @@ TOO_LATE = 30 * DAY
 END = pl.coalesce("due", "us") + TOO_LATE
 
 
-def promises(events: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.DataFrame:
+def promises(events: pl.DataFrame, sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Promises that someone made, in order of customer and time."""
-    said = _said(events, told)
+    operations = _operations(events, sessionised)
     of = ["customer", "promise_id"]
-    made = said.filter(pl.col("op") == "made").unique(of, keep="first", maintain_order=True)
+    made = operations.filter(pl.col("op") == "made").unique(of, keep="first", maintain_order=True)
     later = (
-        said.join(made.select(*of, made_order="order", until=END), on=of)
+        operations.join(made.select(*of, made_order="order", until=END), on=of)
         .filter(pl.col("order") > pl.col("made_order"), pl.col("us") <= pl.col("until"))
         .with_columns(closes=pl.col("op").is_in(["delivered", "cancelled"]))
     )
-    n_moves = (
-        later.group_by(of).agg(n_moves=pl.col("op").is_in(["moved", "made"]).sum().cast(pl.Int64))
-    )  # fmt: skip
+    n_moves = later.group_by(of).agg(
+        n_moves=pl.col("op").is_in(["moved", "made"]).sum().cast(pl.Int64)
+    )
     closed = (
         later.filter("closes")
         .unique(of, keep="first", maintain_order=True)
@@ -45,10 +45,10 @@ def promises(events: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.D
     )  # fmt: skip
 
 
-def _said(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def _operations(events: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
     """Events that name a promise, in order of customer, time and id."""
     has_promise = events.select(pl.col("promise").is_not_null()).to_series()
-    rows = told.lazy().filter(has_promise.gather(told["event"])).select(
+    rows = sessionised.lazy().filter(has_promise.gather(sessionised["event"])).select(
         "customer", "pos", "j", "step", "us", "id", "actor_type", "event"
     ).collect()  # fmt: skip
     promise = at(events, rows["event"], "promise").unnest("promise")

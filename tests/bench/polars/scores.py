@@ -8,7 +8,7 @@ from tests.bench.polars.codes import DAY, NODES, SECOND
 from tests.bench.polars.company import FIRST_CASE, Company
 from tests.bench.polars.costs import of_journeys
 from tests.bench.polars.events import hashed
-from tests.bench.polars.later import Found
+from tests.bench.polars.later import Findings
 from tests.bench.polars.promises import END, TOO_LATE
 
 COUNTED = {
@@ -24,31 +24,37 @@ CERTAIN = 99.99999999999999
 OUTCOME_PART, DELIVERY_PART, LEAST = 0.35, 0.40, 0.1
 
 
-def hazards(found: Found, evidence: pl.DataFrame) -> pl.DataFrame:
+def hazards(findings: Findings, evidence: pl.DataFrame) -> pl.DataFrame:
     """Hazard of each step that has evidence."""
     return evidence.group_by("step").agg(pl.col("hazard").sum())
 
 
-def journeys(found: Found, customers: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
+def journeys(findings: Findings, customers: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
     """All columns of journeys, and `j` and `first_step`."""
     parts = [
-        _of_steps(found), _of_contacts(found), *_of_handoffs(found), _of_requests(found),
-        _of_fields(found), _of_promises(found), *_of_evidence(found, evidence), _of_levels(found),
-        found.pairs.repeats.lazy().group_by("j").agg(n_repeat_contacts=_count()),
-    ]  # fmt: skip
-    whole = found.ends.lazy()
+        _of_steps(findings),
+        _of_contacts(findings),
+        *_of_handoffs(findings),
+        _of_requests(findings),
+        _of_fields(findings),
+        _of_promises(findings),
+        *_of_evidence(findings, evidence),
+        _of_levels(findings),
+        findings.pairs.repeats.lazy().group_by("j").agg(n_repeat_contacts=_count()),
+    ]
+    whole = findings.ends.lazy()
     for part in parts:
         whole = whole.join(part, on="j", how="left", maintain_order="left")
     key = customers.lazy().select("customer_key").with_row_index("customer")
-    types = found.company.types.lazy().select("kind", "type_owner", "expects_outcome")
+    types = findings.company.types.lazy().select("kind", "type_owner", "expects_outcome")
     return (
         whole.join(types, on="kind", how="left", maintain_order="left")
         .join(key, on="customer", how="left", maintain_order="left")
         .with_columns(pl.col("^n_.*$", "hazard", "hazard_lo", "hazard_hi").fill_null(0))
         .with_columns(_carried())
-        .pipe(_settled, found.company)
+        .pipe(_settled, findings.company)
         .pipe(_scored)
-        .pipe(_priced, found.company.is_priced)
+        .pipe(_priced, findings.company.is_priced)
         .collect()
     )
 
@@ -57,10 +63,10 @@ def _count(which: pl.Expr | None = None) -> pl.Expr:
     return (pl.len() if which is None else which.sum()).cast(pl.Int64)
 
 
-def _of_steps(found: Found) -> pl.LazyFrame:
-    places = found.company.places.lazy().select("touchpoint", "stage", "place_silo")
+def _of_steps(findings: Findings) -> pl.LazyFrame:
+    places = findings.company.places.lazy().select("touchpoint", "stage", "place_silo")
     placed = (
-        found.steps.lazy()
+        findings.steps.lazy()
         .select("j", "step", "touchpoint", "owner")
         .join(places, on="touchpoint", how="left", maintain_order="left")
         .with_columns(silo=pl.coalesce("place_silo", "owner"))
@@ -87,10 +93,10 @@ def _of_steps(found: Found) -> pl.LazyFrame:
     )
 
 
-def _of_contacts(found: Found) -> pl.LazyFrame:
+def _of_contacts(findings: Findings) -> pl.LazyFrame:
     contact, need = pl.col("is_contact"), pl.col("is_need_driven")
     sold = pl.when(contact & (pl.col("direction") == "inbound")).then("n_sales").otherwise(0)
-    contacts = found.contacts.lazy().with_columns(pl.col("j").set_sorted())
+    contacts = findings.contacts.lazy().with_columns(pl.col("j").set_sorted())
     return contacts.group_by("j", maintain_order=True).agg(
         n_sessions=_count(),
         n_contacts=_count(contact),
@@ -99,27 +105,29 @@ def _of_contacts(found: Found) -> pl.LazyFrame:
     )
 
 
-def _of_handoffs(found: Found) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    back = found.handoffs.ping_pongs.lazy().with_columns(is_ping_pong=pl.lit(True))
+def _of_handoffs(findings: Findings) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    back = findings.handoffs.ping_pongs.lazy().with_columns(is_ping_pong=pl.lit(True))
     context = pl.col("context")
     seen = (
-        found.handoffs.seen.lazy()
+        findings.handoffs.seen.lazy()
         .join(back, on="step", how="left")
         .group_by("j")
         .agg(
             n_handoffs=_count(),
-            **{f"n_handoffs_{one}": _count(context == one) for one in CONTEXTS},
+            **{f"n_handoffs_{value}": _count(context == value) for value in CONTEXTS},
             n_ping_pong=_count(pl.col("is_ping_pong")),
         )
     )
-    asked = found.handoffs.asked.lazy().group_by("j").agg(
-        n_handoffs_dropped=_count(pl.col("is_dropped")), asked_due=pl.col("due").max()
-    )  # fmt: skip
+    asked = (
+        findings.handoffs.asked.lazy()
+        .group_by("j")
+        .agg(n_handoffs_dropped=_count(pl.col("is_dropped")), asked_due=pl.col("due").max())
+    )
     return seen, asked
 
 
-def _of_requests(found: Found) -> pl.LazyFrame:
-    again = found.fields.requests.lazy().filter(pl.col("known_pos").is_not_null())
+def _of_requests(findings: Findings) -> pl.LazyFrame:
+    again = findings.fields.requests.lazy().filter(pl.col("known_pos").is_not_null())
     is_seen = pl.col("basis") == 0
     return again.group_by("j").agg(
         n_reasked_observed=_count(is_seen),
@@ -128,9 +136,9 @@ def _of_requests(found: Found) -> pl.LazyFrame:
     )
 
 
-def _of_fields(found: Found) -> pl.LazyFrame:
+def _of_fields(findings: Findings) -> pl.LazyFrame:
     return (
-        found.fields.known.lazy()
+        findings.fields.known.lazy()
         .filter(pl.col("basis") == 0)
         .group_by("of")
         .agg(
@@ -143,24 +151,24 @@ def _of_fields(found: Found) -> pl.LazyFrame:
     )
 
 
-def _of_promises(found: Found) -> pl.LazyFrame:
+def _of_promises(findings: Findings) -> pl.LazyFrame:
     status = pl.col("status")
-    return found.promises.lazy().group_by("j").agg(
+    return findings.promises.lazy().group_by("j").agg(
         n_promises=_count(),
-        **{f"n_promises_{one}": _count(status == one) for one in STATUSES},
+        **{f"n_promises_{value}": _count(status == value) for value in STATUSES},
         promised_until=END.max(),
     )  # fmt: skip
 
 
-def _of_levels(found: Found) -> pl.LazyFrame:
-    return found.levels.lazy().group_by("j").agg(levels_until=pl.col("due").max() + TOO_LATE)
+def _of_levels(findings: Findings) -> pl.LazyFrame:
+    return findings.levels.lazy().group_by("j").agg(levels_until=pl.col("due").max() + TOO_LATE)
 
 
-def _of_evidence(found: Found, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _of_evidence(findings: Findings, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Hazards of journeys, and their pieces by kind; minutes and money."""
     kind = pl.col("kind")
     edge = pl.when(kind.is_in(NODES)).then(0.0).otherwise("hazard")
-    journey = found.steps["j"].gather(evidence["step"].cast(pl.UInt32))
+    journey = findings.steps["j"].gather(evidence["step"].cast(pl.UInt32))
     counted = (
         evidence.lazy()
         .with_columns(j=journey)
@@ -169,7 +177,7 @@ def _of_evidence(found: Found, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl
             pl.col("hazard", "hazard_lo", "hazard_hi").sum(),
             edge_hazard=edge.sum(),
             n_evidence=_count(),
-            **{name: _count(kind == one) for name, one in COUNTED.items()},
+            **{name: _count(kind == value) for name, value in COUNTED.items()},
         )
     )
     return counted, of_journeys(journey, evidence)
@@ -178,7 +186,7 @@ def _of_evidence(found: Found, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl
 #: Columns that are null in journeys that do not carry what they are made of.
 MADE_OF = {
     **dict.fromkeys((f"n_steps_{stage}" for stage in STAGES), "has_stage"),
-    **dict.fromkeys((f"n_handoffs_{one}" for one in CONTEXTS), "has_owner"),
+    **dict.fromkeys((f"n_handoffs_{value}" for value in CONTEXTS), "has_owner"),
     "n_handoffs": "has_owner", "n_ping_pong": "has_owner", "n_silos": "has_silo",
     "n_repeat_contacts": "has_intent", "n_reopens": "has_comeback",
     "n_reasked_declared": "has_touchpoint",
@@ -203,7 +211,7 @@ def _priced(whole: pl.LazyFrame, is_priced: bool) -> pl.LazyFrame:
         ),
         friction_currency=pl.when(one_currency).then("friction_currency"),
         friction_cost_known_share=pl.when(is_priced).then("friction_cost_known_share"),
-    )  # fmt: skip
+    )
 
 
 def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
@@ -226,12 +234,10 @@ def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             )
         ),
         outcome01=pl.when(closed).then(pl.coalesce("decided_value", pl.when(expects).then(0.0))),
-        outcome_basis=pl.when(
-            closed & (pl.col("decided_outcome").is_not_null() | expects)
-        ).then(
+        outcome_basis=pl.when(closed & (pl.col("decided_outcome").is_not_null() | expects)).then(
             pl.when("is_recorded").then(pl.lit("recorded")).otherwise(pl.lit("assumed"))
         ),
-    )  # fmt: skip
+    )
 
 
 def friction(hazard: str) -> pl.Expr:
@@ -267,11 +273,15 @@ def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
     driven = pl.col("n_need_driven") + pl.col("n_company_driven")
     needed = pl.col("n_needed")
     named = pl.concat_str(
-        ["customer_key",
-         pl.when(pl.col("case_id").is_null()).then(pl.lit("none")).otherwise(pl.lit("case")),
-         pl.coalesce("case_id", pl.col("kind").cast(pl.String)), pl.lit("events"), "first_id"],
+        [
+            "customer_key",
+            pl.when(pl.col("case_id").is_null()).then(pl.lit("none")).otherwise(pl.lit("case")),
+            pl.coalesce("case_id", pl.col("kind").cast(pl.String)),
+            pl.lit("events"),
+            "first_id",
+        ],
         separator="\x1f",
-    )  # fmt: skip
+    )
     return whole.with_columns(
         journey_id=hashed(named).str.slice(0, 16),
         owner=pl.coalesce("type_owner", "first_owner"),

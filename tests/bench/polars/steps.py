@@ -41,7 +41,7 @@ def in_sessions(cut: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def told(cut: pl.DataFrame) -> pl.DataFrame:
+def sessionised(cut: pl.DataFrame) -> pl.DataFrame:
     """Events with session, `step` numbered from 0, and the latest end before them."""
     channel, activity, touchpoint = (
         pl.col(name).to_physical().cast(pl.Int32) for name in ("channel", "activity", "touchpoint")
@@ -75,17 +75,17 @@ def told(cut: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def steps(told: pl.DataFrame) -> pl.DataFrame:
+def steps(events: pl.DataFrame) -> pl.DataFrame:
     """Steps: the columns of their first event, and what all of their events say."""
     named = pl.concat_str(pl.lit("events/"), "id")
-    told = told.with_columns(pl.col("step").set_sorted())
+    events = events.with_columns(pl.col("step").set_sorted())
     actor, outbound = pl.col("actor_type"), pl.col("direction") == "outbound"
     by_machine = outbound & one_of(actor, ACTOR, "bot", "system")
     own_service = (actor == "customer") & one_of(
         pl.col("channel"), CHANNEL, "web", "app", "chatbot", "device"
     )
     gathered = (
-        told.lazy()
+        events.lazy()
         .group_by("step", maintain_order=True)
         .agg(
             last_us=pl.col("us").last(),
@@ -101,8 +101,8 @@ def steps(told: pl.DataFrame) -> pl.DataFrame:
             is_worked=(~by_machine & ~own_service).any(),
             event_ids=named,
         )
-    )  # fmt: skip
-    opened = told.lazy().filter("begins_step").select(
+    )
+    opened = events.lazy().filter("begins_step").select(
         "pos", "j", "customer", "us", "time", "touchpoint", "activity", "channel", "direction",
         "actor_type", "owner", "owner_from_table", "team", "is_pushed", "session_pos",
     )  # fmt: skip

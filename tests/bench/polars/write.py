@@ -9,7 +9,7 @@ import polars as pl
 
 from tests.bench.polars.codes import NODES, SECOND, as_name, at
 from tests.bench.polars.fields import within
-from tests.bench.polars.later import Found
+from tests.bench.polars.later import Findings
 from tests.bench.polars.scores import CONTEXTS, STAGES, STATUSES, friction
 
 COSTS = (
@@ -25,12 +25,12 @@ JOURNEY = (
     "need_driven_share", "n_contacts", "n_need_driven", "n_company_driven", "n_channel_switches",
     "n_repeat_contacts", "n_fallbacks", "n_reopens", "n_transfers", "n_escalations",
     "n_dead_ends", "n_abandoned", "n_info_conflicts", "n_handoffs",
-    *(f"n_handoffs_{one}" for one in CONTEXTS), "n_handoffs_dropped", "n_ping_pong",
+    *(f"n_handoffs_{value}" for value in CONTEXTS), "n_handoffs_dropped", "n_ping_pong",
     "n_reasked_observed", "n_reasked_declared", "n_fields_known", "data_continuity", "n_promises",
-    *(f"n_promises_{one}" for one in STATUSES), "n_evidence", "friction_hazard", "friction_score",
-    "friction_score_lo", "friction_score_hi", "friction_edge_share", *COSTS, "outcome", "outcome01",
-    "outcome_basis", "delivery01", "health_ops", "health_ops_lo", "health_ops_hi",
-    "limiting_component",
+    *(f"n_promises_{value}" for value in STATUSES), "n_evidence", "friction_hazard",
+    "friction_score", "friction_score_lo", "friction_score_hi", "friction_edge_share", *COSTS,
+    "outcome", "outcome01", "outcome_basis", "delivery01", "health_ops", "health_ops_lo",
+    "health_ops_hi", "limiting_component",
 )  # fmt: skip
 OF_JOURNEY = ("journey_id", "customer_key", "is_final")
 
@@ -41,7 +41,7 @@ class Whole:
 
     events: pl.DataFrame
     customers: pl.DataFrame
-    found: Found
+    findings: Findings
     evidence: pl.DataFrame
     hazards: pl.DataFrame
     journeys: pl.DataFrame
@@ -64,12 +64,12 @@ def time(us: pl.Expr) -> pl.Expr:
     return us.cast(pl.Datetime("us", "UTC"))
 
 
-def named_steps(found: Found, journeys: pl.DataFrame) -> pl.DataFrame:
+def named_steps(findings: Findings, journeys: pl.DataFrame) -> pl.DataFrame:
     """Steps with their name and that of their journey."""
-    of = at(journeys, found.steps["j"], *OF_JOURNEY, "first_step")
+    of = at(journeys, findings.steps["j"], *OF_JOURNEY, "first_step")
     seq = pl.col("step") - pl.col("first_step") + 1
-    journey = _texts(journeys, found.steps["j"])
-    return found.steps.hstack(of).with_columns(
+    journey = _texts(journeys, findings.steps["j"])
+    return findings.steps.hstack(of).with_columns(
         seq=seq, step_id=pl.concat_str(journey, pl.lit("-"), seq.cast(pl.String).str.zfill(4))
     )
 
@@ -78,14 +78,20 @@ def _texts(journeys: pl.DataFrame, rows: pl.Series) -> pl.Expr:
     return pl.lit(journeys["journey_id"].cast(pl.String).gather(rows.cast(pl.UInt32)))
 
 
-def named_sessions(found: Found, journeys: pl.DataFrame) -> pl.DataFrame:
+def named_sessions(findings: Findings, journeys: pl.DataFrame) -> pl.DataFrame:
     """Sessions with their number in the journey and their name."""
     row = pl.int_range(pl.len(), dtype=pl.Int64)
     first = pl.when(pl.col("j").ne_missing(pl.col("j").shift())).then(row).forward_fill()
-    of = at(journeys, found.contacts["j"], *OF_JOURNEY)
-    return found.contacts.hstack(of).with_columns(seq=row - first + 1).with_columns(
-        session_id=pl.concat_str(_texts(journeys, found.contacts["j"]), pl.lit("-s"), pl.col("seq"))
-    )  # fmt: skip
+    of = at(journeys, findings.contacts["j"], *OF_JOURNEY)
+    return (
+        findings.contacts.hstack(of)
+        .with_columns(seq=row - first + 1)
+        .with_columns(
+            session_id=pl.concat_str(
+                _texts(journeys, findings.contacts["j"]), pl.lit("-s"), pl.col("seq")
+            )
+        )
+    )
 
 
 def out_events(whole: Whole) -> pl.LazyFrame:
@@ -116,14 +122,14 @@ def out_sessions(whole: Whole) -> pl.LazyFrame:
 
 def out_steps(whole: Whole) -> pl.LazyFrame:
     """Steps."""
-    found, us = whole.found, pl.col("us")
+    findings, us = whole.findings, pl.col("us")
     last_us, end_us = pl.col("last_us"), pl.col("end_us")
-    opens = found.told["pos"] == found.told["session_pos"]
-    session = (opens.cum_sum() - 1).gather(found.steps["session_pos"].cast(pl.UInt32))
-    places = found.company.places.lazy().select(
+    opens = findings.sessionised["pos"] == findings.sessionised["session_pos"]
+    session = (opens.cum_sum() - 1).gather(findings.steps["session_pos"].cast(pl.UInt32))
+    places = findings.company.places.lazy().select(
         "touchpoint", "stage", "place_silo", "system", "is_moment_of_truth"
     )
-    again = found.fields.requests.lazy().filter(pl.col("known_pos").is_not_null())
+    again = findings.fields.requests.lazy().filter(pl.col("known_pos").is_not_null())
     reasked = again.group_by("step").agg(n_reasked=pl.len().cast(pl.Int64))
     waited = pl.max_horizontal(us - last_us.shift(), pl.lit(0, pl.Int64)) // SECOND
     return (
@@ -154,23 +160,23 @@ def out_steps(whole: Whole) -> pl.LazyFrame:
 
 def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
     """Evidence."""
-    told, found, kind = whole.found.told, whole.evidence, pl.col("kind")
+    sessionised, rows, kind = whole.findings.sessionised, whole.evidence, pl.col("kind")
     number = pl.when(pl.col("number") > 1).then(pl.concat_str(pl.lit("-"), "number"))
     own = kind.cast(pl.String).is_in(["transfer", "escalation"])
     own &= pl.col("previous") == pl.col("step")
     has_before = pl.col("previous").is_not_null()
-    event, earlier = (pl.concat_str(pl.lit("events/"), one) for one in ("id", "id_earlier"))
+    event, earlier = (pl.concat_str(pl.lit("events/"), column) for column in ("id", "id_earlier"))
     # The earlier comes first: where there is none, the tail leaves it out.
     proof = pl.concat_list(earlier, event).list.tail(1 + pl.col("id_earlier").is_not_null())
     return pl.concat(
         [
-            found,
-            at(whole.steps, found["step"], "step_id", "owner", "touchpoint", *OF_JOURNEY),
-            at(whole.steps, found["previous"], "step_id", "owner", suffix="_before"),
-            at(told, found["pos"], "id", "to_owner"),
-            at(told, found["earlier_pos"], "id", suffix="_earlier"),
-            at(whole.journeys, whole.steps["j"].gather(found["step"]), "friction_hazard"),
-            owed_by(whole, found["step"]).to_frame("owner_journey"),
+            rows,
+            at(whole.steps, rows["step"], "step_id", "owner", "touchpoint", *OF_JOURNEY),
+            at(whole.steps, rows["previous"], "step_id", "owner", suffix="_before"),
+            at(sessionised, rows["pos"], "id", "to_owner"),
+            at(sessionised, rows["earlier_pos"], "id", suffix="_earlier"),
+            at(whole.journeys, whole.steps["j"].gather(rows["step"]), "friction_hazard"),
+            owed_by(whole, rows["step"]).to_frame("owner_journey"),
         ],
         how="horizontal",
     ).lazy().select(
@@ -195,19 +201,19 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
 
 
 def _measured(minutes: str, is_measured: str) -> pl.Expr:
-    said = pl.when(is_measured).then(pl.lit("measured")).otherwise(pl.lit("assumed"))
-    return pl.when(pl.col(minutes).is_not_null()).then(said).alias(f"{minutes}_basis")
+    basis = pl.when(is_measured).then(pl.lit("measured")).otherwise(pl.lit("assumed"))
+    return pl.when(pl.col(minutes).is_not_null()).then(basis).alias(f"{minutes}_basis")
 
 
 def _basis() -> pl.Expr:
     observed = pl.col("basis") == 0
-    said = pl.when(observed).then(pl.lit("observed")).otherwise(pl.lit("declared"))
-    return said.alias("basis")
+    basis = pl.when(observed).then(pl.lit("observed")).otherwise(pl.lit("declared"))
+    return basis.alias("basis")
 
 
 def out_handoffs(whole: Whole) -> pl.LazyFrame:
     """Hand-offs seen, and those asked for that nobody took up."""
-    seen, asked = whole.found.handoffs.seen, whole.found.handoffs.asked
+    seen, asked = whole.findings.handoffs.seen, whole.findings.handoffs.asked
     open_ones = asked.filter(pl.col("received_pos").is_null())
     taken = (
         asked.lazy()
@@ -215,9 +221,9 @@ def out_handoffs(whole: Whole) -> pl.LazyFrame:
         .group_by(step="received_step")
         .agg(taken_due=pl.col("due").min())
     )
-    back = whole.found.handoffs.ping_pongs.lazy().with_columns(is_ping_pong=pl.lit(True))
+    back = whole.findings.handoffs.ping_pongs.lazy().with_columns(is_ping_pong=pl.lit(True))
     names = ("step_id", "owner", "team", "channel")
-    one = pl.concat(
+    handed = pl.concat(
         [
             seen.drop("pos", "j"),
             at(whole.steps, seen["giver"], *names, "last_us", suffix="_from"),
@@ -228,7 +234,7 @@ def out_handoffs(whole: Whole) -> pl.LazyFrame:
     latency = pl.max_horizontal(pl.col("us") - pl.col("last_us_from"), pl.lit(0, pl.Int64))
     declared = pl.col("is_declared")
     of_seen = (
-        one.lazy()
+        handed.lazy()
         .join(taken, on="step", how="left")
         .join(back, on="step", how="left")
         .select(
@@ -262,24 +268,38 @@ def out_handoffs(whole: Whole) -> pl.LazyFrame:
 
 def out_info_requests(whole: Whole) -> pl.LazyFrame:
     """Fields that steps asked for."""
-    found, requests = whole.found, whole.found.fields.requests
-    known_step = found.told["step"].gather(requests["known_pos"].cast(pl.UInt32))
-    one = pl.concat(
+    findings, requests = whole.findings, whole.findings.fields.requests
+    known_step = findings.sessionised["step"].gather(requests["known_pos"].cast(pl.UInt32))
+    requested = pl.concat(
         [
             requests.rename({"pos": "asked_pos"}),
             at(whole.steps, requests["step"], "step_id", "touchpoint", "owner", *OF_JOURNEY),
-            at(found.told, requests["pos"], "touchpoint", "owner", "time", suffix="_asking"),
-            at(found.told, requests["known_pos"], "touchpoint", "owner", "time", suffix="_known"),
+            at(
+                findings.sessionised,
+                requests["pos"],
+                "touchpoint",
+                "owner",
+                "time",
+                suffix="_asking",
+            ),
+            at(
+                findings.sessionised,
+                requests["known_pos"],
+                "touchpoint",
+                "owner",
+                "time",
+                suffix="_known",
+            ),
             at(whole.steps, known_step, "step_id", suffix="_known"),
         ],
         how="horizontal",
     )
-    systems = found.company.places.lazy().select("touchpoint", "system")
-    joined = one.lazy().with_columns(of_step=within("step"))
+    systems = findings.company.places.lazy().select("touchpoint", "system")
+    joined = requested.lazy().with_columns(of_step=within("step"))
     for side in ("asking", "known"):
         on = systems.rename({"touchpoint": f"touchpoint_{side}", "system": f"system_{side}"})
         joined = joined.join(on, on=f"touchpoint_{side}", how="left", maintain_order="left")
-    answers = found.fields.answers.lazy().select(of_step=within("step"), value_agrees="agrees")
+    answers = findings.fields.answers.lazy().select(of_step=within("step"), value_agrees="agrees")
     return joined.join(answers, on="of_step", how="left", maintain_order="left").select(
         "journey_id", "step_id", "customer_key", "is_final", "field", "touchpoint", "owner",
         pl.coalesce("system_asking", "owner_asking").alias("system_asking"),
@@ -299,7 +319,7 @@ def owed_by(whole: Whole, step: pl.Series) -> pl.Series:
 
 def out_promises(whole: Whole) -> pl.LazyFrame:
     """Promises."""
-    promises = whole.found.promises
+    promises = whole.findings.promises
     late = pl.col("delivered_us") - pl.col("due")
     of_step = at(whole.steps, promises["step"], "step_id", *OF_JOURNEY)
     owner = owed_by(whole, promises["step"])

@@ -27,7 +27,7 @@ def is_known(method: pl.Expr, passed: int) -> pl.Expr:
 
 def out_sla_results(whole: Whole) -> pl.LazyFrame:
     """Results of service levels."""
-    levels = whole.found.levels
+    levels = whole.findings.levels
     steps = at(whole.steps, levels["step"], *OF_JOURNEY)
     steps = steps.with_columns(owner=owed_by(whole, levels["step"]))
     return levels.hstack(steps).lazy().select(
@@ -96,6 +96,7 @@ def _share(part: str, whole: str) -> pl.Expr:
 
 
 TABLES: dict[str, Callable[[Whole], pl.LazyFrame]] = {
-    "sla_results": out_sla_results, "experience": out_experience,
+    "sla_results": out_sla_results,
+    "experience": out_experience,
     "journey_experience": out_journey_experience,
-}  # fmt: skip
+}

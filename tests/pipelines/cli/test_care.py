@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store
 from tests.support import faults
 from tests.support.cli import Command
 from tests.support.installation import PEOPLE, installation, lines, row
@@ -33,11 +33,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        patch.setattr(staging, "FILE", 1)
-        found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
+        project = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
             (folder / f"{name}.jsonl").write_text(lines(part))
-            run(found, RunRequest(complete_until={"crm": delta_store.micros(until)}, audit=None))
+            run(project, RunRequest(complete_until={"crm": delta_store.micros(until)}, audit=None))
     return folder
 
 
@@ -68,9 +67,14 @@ def test_compact_and_vacuum_say_what_they_did(
     rejse: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, out, _ = rejse("compact", "--json")
-    told = json.loads(out)
-    assert (code, out.count("\n"), told["status"], told["publication"]) == (0, 1, "published", 3)
-    assert told["tables"]["events"]["files_after"] == 1
+    report = json.loads(out)
+    assert (code, out.count("\n"), report["status"], report["publication"]) == (
+        0,
+        1,
+        "published",
+        3,
+    )
+    assert report["tables"]["events"]["files_after"] == 1
     code, out, _ = rejse("compact")
     assert (code, out) == (0, "nothing to join or leave out: publication 3 stays\n")
     code, out, _ = rejse("run", "--complete-until", "crm=2027-01-01", "--json")
@@ -81,11 +85,16 @@ def test_compact_and_vacuum_say_what_they_did(
     now = delta_store.now()
     monkeypatch.setattr(delta_store, "now", lambda: now + soon)
     code, out, _ = rejse("vacuum", "--dry-run", "--json")
-    said = json.loads(out)
-    assert (code, said["status"], said["kept"], said["expired"]) == (0, "dry_run", [3], [1, 2])
+    payload = json.loads(out)
+    assert (code, payload["status"], payload["kept"], payload["expired"]) == (
+        0,
+        "dry_run",
+        [3],
+        [1, 2],
+    )
     code, out, _ = rejse("vacuum")
     assert code == 0
-    assert f"{len(said['files'])} files" in out and "removed; publication 3 can be read" in out
+    assert f"{len(payload['files'])} files" in out and "removed; publication 3 can be read" in out
     _, out, _ = rejse("vacuum", "--json")
     assert json.loads(out)["status"] == "nothing_new"
     _, out, _ = rejse("sql", JOURNEYS, "--json")
@@ -99,8 +108,8 @@ def test_retention_leaves_old_rows_out(
     text = (folder / "rejse.toml").read_text()
     (folder / "rejse.toml").write_text('[retention.tables]\njourneys = "30d"\n' + text)
     _, out, _ = rejse("compact", "--json")
-    told = json.loads(out)["tables"]
-    assert (told["journeys"]["rows_dropped"], told["steps"]["rows_dropped"]) == (4, 8)
+    report = json.loads(out)["tables"]
+    assert (report["journeys"]["rows_dropped"], report["steps"]["rows_dropped"]) == (4, 8)
     (folder / "rejse.toml").write_text('[retention.tables]\njourney = "30d"\n' + text)
     code, out, err = rejse("compact", "--json")
     assert (code, json.loads(out)["status"]) == (2, "misuse")
@@ -120,12 +129,12 @@ def test_a_source_that_is_complete_before_its_time_is_named(
 @pytest.mark.usefixtures("folder")
 def test_publications_are_compared(rejse: Command) -> None:
     code, out, _ = rejse("diff", "1", "2", "--json")
-    told = json.loads(out)
-    assert (code, told["n_journeys"]) == (0, 4)
+    report = json.loads(out)
+    assert (code, report["n_journeys"]) == (0, 4)
     code, out, _ = rejse("diff", "1")
     assert code == 0
-    said = f"{told['n_changed']} of 4 journeys changed band: publication 1 to publication 2"
-    assert out.splitlines()[-1] == said
+    summary = f"{report['n_changed']} of 4 journeys changed band: publication 1 to publication 2"
+    assert out.splitlines()[-1] == summary
     code, _, err = rejse("diff", "2", "2")
     assert (code, "expected two different publications, came 2 twice" in err) == (2, True)
 
@@ -135,10 +144,10 @@ def test_configurations_are_compared_over_the_same_events(folder: Path, rejse: C
     (folder / "other.toml").write_text('[windows]\ngap = "12h"\n' + text)
     before = sorted(path.name for path in folder.rglob("*"))
     code, out, err = rejse("diff", "--config", "other.toml", "--json")
-    told = json.loads(out)
-    assert (code, err, told["notes"]) == (0, "", [])
-    assert {one["cause"] for one in told["changes"]} == {"rules"}
-    assert told["n_changed"] == 4, "the second days' calls are journeys of their own"
+    report = json.loads(out)
+    assert (code, err, report["notes"]) == (0, "", [])
+    assert {change["cause"] for change in report["changes"]} == {"rules"}
+    assert report["n_changed"] == 4, "the second days' calls are journeys of their own"
     assert sorted(path.name for path in folder.rglob("*")) == before, "its store is gone"
     code, _, err = rejse("diff")
     assert (code, "another configuration than rejse.toml" in err) == (2, True)
@@ -156,8 +165,8 @@ def test_who_is_erased_is_in_no_comparison(folder: Path, rejse: Command) -> None
     assert code == 0
     _, out, err = rejse("diff", "--config", "other.toml", "--json")
     assert err == ""
-    told = json.loads(out)
-    counted = [json.loads(before)["n_journeys"], told["n_journeys"]]
+    report = json.loads(out)
+    counted = [json.loads(before)["n_journeys"], report["n_journeys"]]
     assert counted == [8, 6]
 
 
@@ -169,19 +178,19 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
     from rejse.pipelines.maintenance.compact import compact
 
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    found = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
-    with monkeypatch.context() as patch:
-        patch.setattr(staging, "FILE", 1)  # a file a group, so that there is something to join
-        run(found, RunRequest(complete_until={"crm": delta_store.micros(BETWEEN)}, audit=None))
+    project = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
+    until = {"crm": delta_store.micros(BETWEEN)}
+    workers = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]  # a file each
+    run(project, RunRequest(complete_until=until, beam_args=workers, audit=None))
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
-    told = {}
+    stored = {}
     for name in ("plain", "compacted"):
-        place = found.model_copy(update={"store": tmp_path / name})
-        shutil.copytree(found.store, place.store)
+        place = project.model_copy(update={"store": tmp_path / name})
+        shutil.copytree(project.store, place.store)
         if name == "compacted":
             assert compact(place.store).status == "published"
         run(place, RunRequest(complete_until={"crm": delta_store.micros(DONE)}, audit=None))
-        told[name] = faults.contents(place.store)
-    for tables in told.values():
+        stored[name] = faults.contents(place.store)
+    for tables in stored.values():
         del tables["publications"], tables["runs"]  # one more publication there
-    assert told["plain"] == told["compacted"]
+    assert stored["plain"] == stored["compacted"]

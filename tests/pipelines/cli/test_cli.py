@@ -42,7 +42,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["nope"], "No such command"),
         (["init"], "Missing argument"),
@@ -55,10 +55,10 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
         (["run", "logs.csv"], "came 'logs.csv'; sources and files are named in rejse.toml"),
     ],
 )
-def test_misuse_is_said_shortly(rejse: Command, args: list[str], said: str) -> None:
+def test_misuse_is_said_shortly(rejse: Command, args: list[str], message: str) -> None:
     code, out, err = rejse(*args)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -142,7 +142,7 @@ def test_each_command_that_publishes_is_a_request(
 
 
 @pytest.mark.parametrize(
-    ("texts", "said"),
+    ("texts", "message"),
     [
         (["wep=2025-01-01"], "expected a configured source: web; did you mean web?"),
         (["web=yesterday"], "expected a time such as"),
@@ -151,7 +151,7 @@ def test_each_command_that_publishes_is_a_request(
     ],
 )
 def test_a_wrong_complete_until_is_misuse(
-    rejse: Command, config: Path, texts: list[str], said: str
+    rejse: Command, config: Path, texts: list[str], message: str
 ) -> None:
     (config.parent / "m.sql").write_text(
         "select to_timestamp(t) as time, who as identity, 'call' as activity, 'phone' as channel"
@@ -161,11 +161,11 @@ def test_a_wrong_complete_until_is_misuse(
     given = [word for text in texts for word in ("--complete-until", text)]
     code, out, err = rejse("run", "-c", str(config), *given)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "said"),
+    ("status", "code", "message"),
     [
         ("published", 0, "published publication 3"),
         ("nothing_new", 0, "nothing new: publication 3"),
@@ -173,14 +173,18 @@ def test_a_wrong_complete_until_is_misuse(
     ],
 )
 def test_exit_code_of_a_run(
-    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch,
-    status: str, code: int, said: str,
-) -> None:  # fmt: skip
+    rejse: Command,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    code: int,
+    message: str,
+) -> None:
     findings = ("journeys: h in [0, 1]",) if code else ()
     stand_in(monkeypatch, "run", run=lambda *_: run_result(status, findings=findings))
     left, out, err = rejse("run", "-c", str(config))
     assert left == code
-    assert said in out + err
+    assert message in out + err
     assert ("journeys: h in [0, 1]" in err) == bool(findings)
     left, out, _ = rejse("run", "-c", str(config), "--json")
     assert (left, out.count("\n")) == (code, 1)
@@ -206,10 +210,10 @@ def test_exit_code_of_an_error(
     assert (main.TRACEBACK_VARIABLE in err) == (code == 70)
     left, out, _ = rejse("run", "-c", str(config), "--json")
     assert out.count("\n") == 1, "one line"
-    said = json.loads(out)
-    assert (left, said["exit_code"], "what happened" in said["message"]) == (code, code, True)
+    report = json.loads(out)
+    assert (left, report["exit_code"], "what happened" in report["message"]) == (code, code, True)
     status = {75: "another_writer", 1: "data_failed", 2: "misuse", 70: "fault"}[code]
-    assert said["status"] == status
+    assert report["status"] == status
 
 
 @pytest.fixture
@@ -273,7 +277,7 @@ def test_bad_sql_is_misuse(rejse: Command, config: Path) -> None:
 
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("select 1; select 2", "expected one query, came 2"),
         ("", "expected one query, came 0"),
@@ -281,11 +285,11 @@ def test_bad_sql_is_misuse(rejse: Command, config: Path) -> None:
     ],
 )
 def test_what_is_not_one_query_is_misuse(
-    rejse: Command, config: Path, query: str, said: str
+    rejse: Command, config: Path, query: str, message: str
 ) -> None:
     code, out, err = rejse("sql", query, "-c", str(config), "--json")
     assert (code, json.loads(out)["status"]) == (2, "misuse")
-    assert said in json.loads(out)["message"] and said in err
+    assert message in json.loads(out)["message"] and message in err
 
 
 @pytest.mark.usefixtures("store")
@@ -302,10 +306,10 @@ def test_json_has_no_words_that_are_none(rejse: Command, config: Path) -> None:
 @pytest.mark.usefixtures("store")
 def test_a_folder_or_a_picture_is_no_query(rejse: Command, config: Path, tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_bytes(b"\x89PNG\xf0\x00")
-    for file, said in ((tmp_path, "expected a file"), (tmp_path / "q.sql", "UTF-8 text")):
+    for file, message in ((tmp_path, "expected a file"), (tmp_path / "q.sql", "UTF-8 text")):
         code, _, err = rejse("sql", "--file", str(file), "-c", str(config))
         assert code == 2
-        assert said in err
+        assert message in err
 
 
 def test_a_ready_question_needs_no_path(
@@ -331,16 +335,16 @@ LOG = "id,time,customer_id,activity,channel\n1,2025-03-01 10:00:00,c1,call,phone
 def test_init_and_demo_data_speak_json(rejse: Command, tmp_path: Path) -> None:
     (tmp_path / "crm.csv").write_text(LOG)
     code, out, _ = rejse("init", str(tmp_path / "crm.csv"), "-C", str(tmp_path / "a"), "--json")
-    said = json.loads(out)
-    assert (code, said["config"]) == (0, str(tmp_path / "a" / "rejse.toml"))
-    assert (said["sources"][0]["name"], said["sources"][0]["missing"]) == ("crm", [])
+    report = json.loads(out)
+    assert (code, report["config"]) == (0, str(tmp_path / "a" / "rejse.toml"))
+    assert (report["sources"][0]["name"], report["sources"][0]["missing"]) == ("crm", [])
     folder = str(tmp_path / "demo")
     code, out, _ = rejse("demo-data", folder, "--customers", "1", "--json")
     assert (code, json.loads(out)["config"]) == (0, str(tmp_path / "demo" / "rejse.toml"))
 
 
 @pytest.mark.parametrize(
-    ("text", "args", "said"),
+    ("text", "args", "message"),
     [
         (LOG, ("--name", "../crm"), "expected letters, digits, _ or -"),
         (LOG, ("--name", "my crm"), "expected letters, digits, _ or -"),
@@ -350,14 +354,14 @@ def test_init_and_demo_data_speak_json(rejse: Command, tmp_path: Path) -> None:
     ],
 )
 def test_init_refuses_before_it_writes(
-    rejse: Command, tmp_path: Path, text: str, args: tuple[str, ...], said: str
+    rejse: Command, tmp_path: Path, text: str, args: tuple[str, ...], message: str
 ) -> None:
     log, folder = tmp_path / "crm.csv", tmp_path / "out"
     log.write_text(text)
     given = [arg.format(file=log) for arg in args]
     code, out, err = rejse("init", str(log), "--folder", str(folder), *given)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["crm.csv"]
 
 
@@ -370,16 +374,16 @@ def test_a_report_is_a_file(rejse: Command, config: Path, monkeypatch: pytest.Mo
 
 def test_metrics_for_people_and_machines(rejse: Command) -> None:
     code, out, _ = rejse("metrics", "--json")
-    said = json.loads(out)
+    report = json.loads(out)
     assert code == 0
-    kinds = {one["name"]: one for one in said["friction"]}
+    kinds = {metric["name"]: metric for metric in report["friction"]}
     assert kinds["reasked_info"]["weight"] == 0.45
     assert ["info"] in kinds["reasked_info"]["needs"]
     assert {
         "name", "label", "grain", "unit", "low", "high", "direction", "when_empty", "definition",
-    } <= set(said["metrics"][0])  # fmt: skip
+    } <= set(report["metrics"][0])  # fmt: skip
     _, text, _ = rejse("metrics")
     lines = [line.split("  ") for line in text.splitlines()]
-    for declared in (*said["metrics"], *said["friction"]):
+    for declared in (*report["metrics"], *report["friction"]):
         heads = [line for line in lines if line[0].split(" [")[0] == declared["name"]]
         assert declared["label"] in [head[-1] for head in heads]

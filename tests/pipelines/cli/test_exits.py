@@ -19,7 +19,7 @@ from tests.support.paths import MODULES
 
 
 @pytest.mark.parametrize(
-    ("args", "status", "said"),
+    ("args", "status", "message"),
     [
         (["sql"], "misuse", "expected one query"),
         (["sql", "select 1", "--csv"], "misuse", "came both"),
@@ -35,12 +35,12 @@ from tests.support.paths import MODULES
     ],
 )
 def test_every_failure_is_a_line_of_json_where_that_is_asked_for(
-    rejse: Command, args: list[str], status: str, said: str
+    rejse: Command, args: list[str], status: str, message: str
 ) -> None:
     code, out, err = rejse(*args, "--json")
-    told = json.loads(out)
-    assert (out.count("\n"), code, told["status"], told["exit_code"]) == (1, 2, status, 2)
-    assert said in told["message"] and said in err
+    report = json.loads(out)
+    assert (out.count("\n"), code, report["status"], report["exit_code"]) == (1, 2, status, 2)
+    assert message in report["message"] and message in err
     code, out, _ = rejse(*args)
     assert (code, out) == (2, "")
 
@@ -85,17 +85,17 @@ def test_a_publication_that_there_is_not_is_told_with_those_there_are(tmp_path: 
 def test_nothing_new_still_tells_what_waits(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for late, said in (
+    for late, message in (
         (2, "2 events that came too late wait"),
         (1, "1 event that came too late waits"),
     ):
-        found = run_result("nothing_new", tables={"late": late})
-        stand_in(monkeypatch, "run", run=lambda *_, found=found: found)
+        outcome = run_result("nothing_new", tables={"late": late})
+        stand_in(monkeypatch, "run", run=lambda *_, outcome=outcome: outcome)
         _, out, _ = rejse("run", "-c", str(config))
         assert out.splitlines()[0] == "nothing new: publication 3 holds all there is"
-        assert said in out and "rejse repair --from TIME --until TIME" in out
-    found = run_result("nothing_new", tables={"late": 0})
-    stand_in(monkeypatch, "run", run=lambda *_: found)
+        assert message in out and "rejse repair --from TIME --until TIME" in out
+    outcome = run_result("nothing_new", tables={"late": 0})
+    stand_in(monkeypatch, "run", run=lambda *_: outcome)
     _, out, _ = rejse("run", "-c", str(config))
     assert "repair" not in out
 

@@ -56,11 +56,12 @@ def validities(draw: st.DrawFn, largest: int = 8) -> list[dict[str, Any]]:
 
 def naive(rows: list[dict[str, Any]], key: str | None, when: datetime) -> dict[str, Any] | None:
     valid = [
-        row for row in rows
+        row
+        for row in rows
         if row["touchpoint"] == key
         and (row["valid_from"] is None or row["valid_from"] <= when)
         and (row["valid_to"] is None or when < row["valid_to"])
-    ]  # fmt: skip
+    ]
     latest = datetime(1, 1, 1, tzinfo=UTC)
     if not valid:
         return None
@@ -84,16 +85,16 @@ def test_the_row_as_of_a_time_is_that_of_a_scan(
 ) -> None:
     index = AsOf.of(table(rows), "touchpoint")
     texts = Categorical.of(pa.array([key for key, _ in asked], pa.string()))
-    found = index.rows(texts, np.array([micros(day) for _, day in asked], np.int64))
+    positions = index.rows(texts, np.array([micros(day) for _, day in asked], np.int64))
     whole = table(rows).to_pylist()
     wanted = [naive(whole, key, START + timedelta(days=day)) for key, day in asked]
     held = index.table.to_pylist()
-    assert [held[row] if row >= 0 else None for row in found] == wanted
-    owners = index.text("owner", found).arrow().to_pylist()
+    assert [held[row] if row >= 0 else None for row in positions] == wanted
+    owners = index.text("owner", positions).arrow().to_pylist()
     assert owners == [row and row["owner"] for row in wanted]
-    value, known = index.number("expected_wait_s", found)
-    said = [v if k else None for v, k in zip(value.tolist(), known, strict=True)]
-    assert said == [row and row["expected_wait_s"] for row in wanted]
+    value, known = index.number("expected_wait_s", positions)
+    waits = [v if k else None for v, k in zip(value.tolist(), known, strict=True)]
+    assert waits == [row and row["expected_wait_s"] for row in wanted]
 
 
 @LAWS
@@ -103,8 +104,8 @@ def test_the_order_of_a_table_decides_nothing(rows: list[dict[str, Any]], chance
     chance.shuffle(shuffled)
     texts = Categorical.of(pa.array(list("xyz") * 3, pa.string()))
     time = np.array([micros(day) for day in (0, 2, 5) for _ in range(3)], np.int64)
-    one, two = (AsOf.of(table(t), "touchpoint") for t in (rows, shuffled))
-    a, b = (i.text("owner", i.rows(texts, time)).arrow().to_pylist() for i in (one, two))
+    first, two = (AsOf.of(table(t), "touchpoint") for t in (rows, shuffled))
+    a, b = (i.text("owner", i.rows(texts, time)).arrow().to_pylist() for i in (first, two))
     assert a == b
 
 
@@ -135,15 +136,17 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
         "desk,null,,,2026-02-01T00:00:00Z,,\n"
     )
     (tmp_path / "t.csv").write_text(text)
-    found = files.read(configured(tmp_path / "t.csv"), no_key).table("touchpoints")
-    assert found.schema.equals(TOUCHPOINTS)
-    first, second = found.to_pylist()
+    touchpoints = files.read(configured(tmp_path / "t.csv"), no_key).table("touchpoints")
+    assert touchpoints.schema.equals(TOUCHPOINTS)
+    first, second = touchpoints.to_pylist()
     assert (first["owner"], first["expected_wait_s"], first["silo"]) == ("sales", 60.0, None)
     assert first["valid_to"] == datetime(2026, 1, 31, 23, tzinfo=UTC)
     assert first["valid_from"] == datetime(2026, 1, 1, tzinfo=UTC)  # no zone named: UTC
     assert (second["owner"], second["is_moment_of_truth"], second["valid_to"]) == (None,) * 3
-    pq.write_table(found, tmp_path / "t.parquet")
-    assert files.read(configured(tmp_path / "t.parquet"), no_key).table("touchpoints") == found
+    pq.write_table(touchpoints, tmp_path / "t.parquet")
+    assert (
+        files.read(configured(tmp_path / "t.parquet"), no_key).table("touchpoints") == touchpoints
+    )
     assert not files.read(configured(None), no_key).has("touchpoints")
 
 
@@ -158,8 +161,8 @@ def test_a_date_is_a_day_of_the_row_s_own_zone(tmp_path: Path) -> None:
     ]
     lines = [f"1,08:00,16:00,{zone},{since}" for zone, since, _ in rows]
     (tmp_path / "c.csv").write_text("\n".join(["weekday,opens,closes,tz,valid_from", *lines]))
-    found = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
-    assert found.column("valid_from").to_pylist() == [moment for _, _, moment in rows]
+    calendar = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
+    assert calendar.column("valid_from").to_pylist() == [moment for _, _, moment in rows]
 
     days = pa.table({"weekday": [1, 1], "opens": ["08:00"] * 2, "closes": ["16:00"] * 2,
                      "tz": ["Asia/Kolkata", "UTC"],
@@ -167,28 +170,28 @@ def test_a_date_is_a_day_of_the_row_s_own_zone(tmp_path: Path) -> None:
                      "valid_to": pa.array([datetime(2026, 3, 1)] * 2, pa.timestamp("ns")),
                      })  # fmt: skip
     pq.write_table(days, tmp_path / "c.parquet")
-    found = files.read({"calendar": tmp_path / "c.parquet"}, no_key).table("calendar")
-    assert found.column("valid_from").to_pylist() == [rows[1][2], rows[5][2]]
+    calendar = files.read({"calendar": tmp_path / "c.parquet"}, no_key).table("calendar")
+    assert calendar.column("valid_from").to_pylist() == [rows[1][2], rows[5][2]]
     ends = START.replace(month=2, day=28, hour=18, minute=30), START.replace(month=3)
-    assert tuple(found.column("valid_to").to_pylist()) == ends
+    assert tuple(calendar.column("valid_to").to_pylist()) == ends
 
 
 def test_the_first_day_that_there_is_stands_for_always(tmp_path: Path) -> None:
-    said = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Asia/Kolkata,0001-01-01\n"
-    (tmp_path / "c.csv").write_text(said)
-    found = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
-    assert found.column("valid_from").to_pylist() == [datetime(1, 1, 1, tzinfo=UTC)]
+    text = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Asia/Kolkata,0001-01-01\n"
+    (tmp_path / "c.csv").write_text(text)
+    calendar = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
+    assert calendar.column("valid_from").to_pylist() == [datetime(1, 1, 1, tzinfo=UTC)]
 
 
 def test_a_row_without_a_time_zone_of_its_own_is_told_so(tmp_path: Path) -> None:
-    said = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Mars/Base,2026-02-01\n"
-    (tmp_path / "c.csv").write_text(said)
+    text = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Mars/Base,2026-02-01\n"
+    (tmp_path / "c.csv").write_text(text)
     with pytest.raises(OperationalError, match=r"c\.csv: row 1: expected a time zone such as"):
         files.read({"calendar": tmp_path / "c.csv"}, no_key)
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"foo\nx\n", "expected columns touchpoint, .* touchpoint is missing, came: foo"),
         (b'\xff\xfe\x00broken"', "expected columns touchpoint, .* came: "),
@@ -197,17 +200,17 @@ def test_a_row_without_a_time_zone_of_its_own_is_told_so(tmp_path: Path) -> None
         (b"PAR1 broken PAR1", "expected columns touchpoint, "),
     ],
 )
-def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str) -> None:
+def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, message: str) -> None:
     """Whoever keeps the table can mend it: no fault of the program."""
     name = "t.parquet" if data.startswith(b"PAR1") else "t.csv"
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(OperationalError, match=rf"(?s)table touchpoints, {name}: {said}") as c:
+    with pytest.raises(OperationalError, match=rf"(?s)table touchpoints, {name}: {message}") as c:
         files.read(configured(tmp_path / name), no_key)
     assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("foo,K1,customer,C1,2026-01-01,", "row 2: expected an identity type of .*'foo'"),
         ("cookie,K1,customer,C1,notatime,", "row 2: 'notatime' where a time such as"),
@@ -216,29 +219,29 @@ def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str)
         ("cookie,K1,customer,C1,2026-05-01,2026-01-01", "one before it in row 2"),
     ],
 )
-def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, said: str) -> None:
+def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, message: str) -> None:
     head = "previousidentitytype,previousidentity,identitytype,identity,valid_from,valid_to"
     (tmp_path / "l.csv").write_text(f"{head}\ncookie,K1,customer,C1,,\n{row}\n")
-    with pytest.raises(OperationalError, match=rf"table identity_links, l\.csv: .*{said}") as c:
+    with pytest.raises(OperationalError, match=rf"table identity_links, l\.csv: .*{message}") as c:
         files.read({files.LINKS: tmp_path / "l.csv"}, lambda: bytes(32))
     assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("touchpoint,expected_wait_s\ndesk,soon\n", "soon"),
         ("touchpoint,valid_from\ndesk,yesterday\n", "'yesterday' where a time such as"),
         ("touchpoint,owner\ndesk\n", "Expected 2 columns"),
     ],
 )
-def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(
         OperationalError, match=r"t\.csv: expected columns touchpoint, owner"
     ) as caught:
         files.read(configured(tmp_path / "t.csv"), no_key)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_row_without_its_key_is_named(tmp_path: Path) -> None:
@@ -260,15 +263,15 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("actor_id,team\n0042,first\nkim@desk,second\n")
     read = files.read({"agents": tmp_path / "a.csv"}, lambda: key).table("agents")
     assert read.schema.equals(TABLES["agents"].schema)
-    said = read.column("actor_id").to_pylist()
-    assert not {"0042", "kim@desk"} & set(said)
+    actors = read.column("actor_id").to_pylist()
+    assert not {"0042", "kim@desk"} & set(actors)
     messages = (b"actor_id\x1f0042", b"actor_id\x1fkim@desk")
-    assert said == [hmac.digest(key, message, "sha256").hex()[:16] for message in messages]
+    assert actors == [hmac.digest(key, message, "sha256").hex()[:16] for message in messages]
     assert read.column("team").to_pylist() == ["first", "second"]
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("rework,-1,5,DKK", "row 1: expected minutes_company of 0 or more, came -1"),
         ("rework,1,5,", "row 1: expected a currency beside a rate, came none"),
@@ -278,14 +281,14 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
+def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, message: str) -> None:
     (tmp_path / "r.csv").write_text(f"kind,minutes_company,rate_company,currency\n{row}\n")
-    with pytest.raises(OperationalError, match=rf"r\.csv: {said}"):
+    with pytest.raises(OperationalError, match=rf"r\.csv: {message}"):
         files.read({"cost_rates": tmp_path / "r.csv"}, no_key)
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ("answer,claim,reply,4h,", "row 1: expected a kind response, resolution, handoff"),
         ("answer,claim,response,soon,", "row 1: due: expected a duration such as 30d"),
@@ -297,38 +300,44 @@ def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str)
         ("answer,claim,response,4h,true", "row 1: expected a calendar for is_working_time"),
     ],
 )
-def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
+def test_service_levels_that_make_no_sense_are_named(
+    tmp_path: Path, row: str, message: str
+) -> None:
     (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
-    with pytest.raises(OperationalError, match=rf"s\.csv: {said}"):
+    with pytest.raises(OperationalError, match=rf"s\.csv: {message}"):
         files.read({"slas": tmp_path / "s.csv"}, no_key)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         (
-            "touchpoint_fields", "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
+            "touchpoint_fields",
+            "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
             r"t\.csv: row 2: expected an op asks, knows, passes, came 'ask'",
         ),
         (
-            "touchpoints", "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
+            "touchpoints",
+            "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
             r"t\.csv: row 2: expected expected_wait_s of 0 or more, came -1",
         ),
         (
-            "touchpoints", "touchpoint,expected_latency_s\ndesk,-0.5\n",
+            "touchpoints",
+            "touchpoint,expected_latency_s\ndesk,-0.5\n",
             r"t\.csv: row 1: expected expected_latency_s of 0 or more, came -0.5",
         ),
         (
-            "slas", "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
+            "slas",
+            "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
             r"t\.csv: row 1: expected a journey_type claim, other, came 'claims'; correct it or",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_is_none_of_those_known_is_named(
-    tmp_path: Path, name: str, text: str, said: str
+    tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(OperationalError, match=said):
+    with pytest.raises(OperationalError, match=message):
         files.read({name: tmp_path / "t.csv"}, no_key, types=("claim",))
 
 
@@ -345,7 +354,7 @@ def test_every_table_can_be_configured() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("touchpoint;owner\ndesk;sales\n", "touchpoint is missing, came: touchpoint;owner"),
         ("touchpoint,owner,owner\ndesk,a,b\n", "expected columns touchpoint, owner"),
@@ -356,23 +365,23 @@ def test_every_table_can_be_configured() -> None:
         ),
     ],
 )
-def test_a_table_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_table_that_means_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(OperationalError, match=said):
+    with pytest.raises(OperationalError, match=message):
         files.read(configured(tmp_path / "t.csv"), no_key)
 
 
 def test_an_empty_text_is_none() -> None:
-    told = pa.table({"touchpoint": ["desk", "form"], "owner": ["", "web"]})
-    assert conform(told, TOUCHPOINTS).column("owner").to_pylist() == [None, "web"]
+    touchpoints = pa.table({"touchpoint": ["desk", "form"], "owner": ["", "web"]})
+    assert conform(touchpoints, TOUCHPOINTS).column("owner").to_pylist() == [None, "web"]
 
 
 def test_other_records_share_the_indexes_of_the_tables() -> None:
     rows = [{"touchpoint": "x", "valid_from": at(0), "valid_to": None}]
     data = Operational({"touchpoints": table(rows)})
-    one, two = (
+    first, two = (
         data.with_records(builders.known({"cases": [{"time": n, "case_id": "c"}]})) for n in (0, 1)
     )
     for name in ("touchpoints", "types", "agents", "teams", "campaigns", "calendar", "weather"):
-        assert getattr(one, name) is getattr(two, name), name
-    assert one.cases is not two.cases
+        assert getattr(first, name) is getattr(two, name), name
+    assert first.cases is not two.cases

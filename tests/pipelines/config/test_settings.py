@@ -56,9 +56,9 @@ def changed(folder: Path, old: str, new: str, name: str = "rejse.toml") -> setti
 
 
 def test_paths_and_defaults(folder: Path) -> None:
-    found = settings.load(folder / "rejse.toml")
-    web = found.sources["web"]
-    assert (found.root, found.store, found.key_file) == (
+    loaded = settings.load(folder / "rejse.toml")
+    web = loaded.sources["web"]
+    assert (loaded.root, loaded.store, loaded.key_file) == (
         folder,
         folder / "store",
         folder / "rejse.key",
@@ -81,8 +81,8 @@ def test_rules_of_the_core(folder: Path) -> None:
 
 
 def test_sources_of_answers_say_what_they_map_too(folder: Path) -> None:
-    found = changed(folder, "[sources.web]", '[sources.web]\nkind = "experience"')
-    assert found.rules().sources == {"web": frozenset({"id", "time"})}
+    loaded = changed(folder, "[sources.web]", '[sources.web]\nkind = "experience"')
+    assert loaded.rules().sources == {"web": frozenset({"id", "time"})}
 
 
 @pytest.mark.parametrize(
@@ -142,18 +142,22 @@ def test_wrong_settings_are_named(folder: Path, old: str, new: str, message: str
 def test_who_is_satisfied_is_said_once(folder: Path) -> None:
     before = settings.load(folder)
     assert before.surveys.thresholds() == {
-        "csat.scale_min": 1, "csat.scale_max": 5, "csat.satisfied_from": 4,
-    }  # fmt: skip
+        "csat.scale_min": 1,
+        "csat.scale_max": 5,
+        "csat.satisfied_from": 4,
+    }
     text = "[surveys.csat]\nscale = [0, 10]\nsatisfied_from = 7.5\n[windows]"
     after = changed(folder, "[windows]", text)
     assert after.surveys.thresholds() == {
-        "csat.scale_min": 0, "csat.scale_max": 10, "csat.satisfied_from": 7.5,
-    }  # fmt: skip
+        "csat.scale_min": 0,
+        "csat.scale_max": 10,
+        "csat.satisfied_from": 7.5,
+    }
     assert after.version != before.version
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("line", "message"),
     [
         ("scale = [5, 1]", r"from a least to a greatest answer such as \[1, 5\], came \[5, 1\]"),
         ("scale = [1, inf]", "such as"),
@@ -164,9 +168,9 @@ def test_who_is_satisfied_is_said_once(folder: Path) -> None:
         ("from = 4", "surveys.csat.from: is no setting"),
     ],
 )
-def test_a_threshold_outside_its_scale_is_refused(folder: Path, said: str, message: str) -> None:
+def test_a_threshold_outside_its_scale_is_refused(folder: Path, line: str, message: str) -> None:
     with pytest.raises(settings.SettingsError, match=message):
-        changed(folder, "[windows]", f"[surveys.csat]\n{said}\n[windows]")
+        changed(folder, "[windows]", f"[surveys.csat]\n{line}\n[windows]")
 
 
 def test_wrong_journey_type_is_named(folder: Path) -> None:
@@ -180,10 +184,10 @@ def test_missing_configuration_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_key_of_file_and_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = settings.load(folder)
-    assert found.key() == bytes.fromhex(KEY)
+    loaded = settings.load(folder)
+    assert loaded.key() == bytes.fromhex(KEY)
     monkeypatch.setenv(settings.KEY_VARIABLE, "cd" * 16)
-    assert found.key() == bytes.fromhex("cd" * 16)
+    assert loaded.key() == bytes.fromhex("cd" * 16)
 
 
 @pytest.mark.parametrize("text", ["nohexatall" * 8, "abcd"])
@@ -196,8 +200,8 @@ def test_bad_key_is_refused_and_not_shown(folder: Path, text: str) -> None:
 
 
 def test_key_is_in_no_text_of_the_settings(folder: Path) -> None:
-    found = settings.load(folder)
-    assert found.key().hex() not in repr(found) + found.model_dump_json()
+    loaded = settings.load(folder)
+    assert loaded.key().hex() not in repr(loaded) + loaded.model_dump_json()
 
 
 def test_raw_schema_is_read_back(tmp_path: Path) -> None:
@@ -229,15 +233,15 @@ def test_raw_schema_names_the_unknown_type(tmp_path: Path) -> None:
         raw_schema.read(tmp_path / "raw.json")
 
 
-@pytest.mark.parametrize(("here", "said"), [(".", "rejse.key"), ("..", "{name}/rejse.key")])
+@pytest.mark.parametrize(("here", "place"), [(".", "rejse.key"), ("..", "{name}/rejse.key")])
 def test_missing_key_is_made_where_it_is_looked_for(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, here: str, said: str
+    folder: Path, monkeypatch: pytest.MonkeyPatch, here: str, place: str
 ) -> None:
     (folder / "rejse.key").unlink()
     monkeypatch.chdir(folder / here)
     with pytest.raises(settings.SettingsError) as fault:
         settings.load(folder).key()
-    assert f"> {said.format(name=folder.name)})" in str(fault.value)
+    assert f"> {place.format(name=folder.name)})" in str(fault.value)
 
 
 def test_missing_key_elsewhere_is_said_in_full(
@@ -254,10 +258,10 @@ def test_what_views_read_leaves_stored_rows_comparable(folder: Path) -> None:
     plain = settings.load(folder)
     served = changed(folder, "[windows]", "[surveys.csat]\nsatisfied_from = 3\n[windows]")
     ruled = changed(folder, "[windows]", "[windows]\nrepeat = '3d'")
-    every = changed(folder, "repeat = '3d'", "repeat = '7d'\nhorizon = '60d'")
+    everything = changed(folder, "repeat = '3d'", "repeat = '7d'\nhorizon = '60d'")
     own = changed(folder, 'cap = "400d"', 'cap = "400d"\nhorizon = "20d"')
-    assert len({one.version for one in (plain, served, every, own)}) == 4
-    same = {one.core_version for one in (plain, served, every, own)}
+    assert len({configured.version for configured in (plain, served, everything, own)}) == 4
+    same = {configured.core_version for configured in (plain, served, everything, own)}
     assert same == {plain.core_version} != {ruled.core_version}
 
 
@@ -269,12 +273,15 @@ def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
     table = "claim,Claims,40d,closed;settled,true,2020-01-01"
     changed(folder, "valid_from\n", "valid_from,horizon\n", "journey_types.csv")
     changed(folder, table, f"{table},30d", "journey_types.csv")
-    rules = changed(folder, ",closed,true,2021-01-01", ",closed,true,2021-01-01,20d",
-                    "journey_types.csv").rules()  # fmt: skip
+    rules = changed(
+        folder, ",closed,true,2021-01-01", ",closed,true,2021-01-01,20d", "journey_types.csv"
+    ).rules()
     served = journey_types.served_windows(rules)
     assert {name: us // DAY for name, us in served.items() if name.startswith("horizon")} == {
-        "horizon.other": 60, "horizon.claim": 20, "horizon.sale": 60,
-    }  # fmt: skip
+        "horizon.other": 60,
+        "horizon.claim": 20,
+        "horizon.sale": 60,
+    }
     assert (served["settling.claim"], served["cap.claim"]) == (50 * DAY, 400 * DAY)
     problems = journey_types.served_thresholds(rules)
     assert problems == {"is_problem.other": 0, "is_problem.claim": 1, "is_problem.sale": 0}
@@ -282,5 +289,5 @@ def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
 
 def test_settings_need_no_arrow() -> None:
     """It must not be loaded before the command has told it how to use memory."""
-    said = "import sys, rejse.pipelines.config.settings; sys.exit('pyarrow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0
+    code = "import sys, rejse.pipelines.config.settings; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -83,10 +83,10 @@ def test_truths_count_what_the_files_hold(folder: Path) -> None:
         con = duckdb.connect()
         con.execute(f"create table raw as select * from {reader.format(folder)}")
         columns = [name for name, *_ in con.execute("describe raw").fetchall()]
-        who = next(c for c in columns if c in ("visitor", "customer_no", "recipient"))
+        identity = next(c for c in columns if c in ("visitor", "customer_no", "recipient"))
         n, ids, nobodies, shared = con.execute(
-            f"select count(*), count(distinct {columns[0]}), count(*) filter ({who} is null),"
-            f" count(*) filter ({who} = 'undefined') from raw"
+            f"select count(*), count(distinct {columns[0]}), count(*) filter ({identity} is null),"
+            f" count(*) filter ({identity} = 'undefined') from raw"
         ).fetchall()[0]
         assert n == truths["sources"][source]
         duplicate, nobody, undefined = duplicate + n - ids, nobody + nobodies, undefined + shared
@@ -95,9 +95,11 @@ def test_truths_count_what_the_files_hold(folder: Path) -> None:
             bad_time += con.execute(bad).fetchall()[0][0]
         con.close()
     assert faults == {
-        "duplicate": duplicate, "bad_time": bad_time,
-        "missing_identity": nobody, "undefined": undefined,
-    }  # fmt: skip
+        "duplicate": duplicate,
+        "bad_time": bad_time,
+        "missing_identity": nobody,
+        "undefined": undefined,
+    }
 
 
 def test_every_kind_of_fault_is_drawn_at_the_usual_size(tmp_path: Path) -> None:
@@ -115,8 +117,8 @@ def test_every_kind_of_fault_is_drawn_at_the_usual_size(tmp_path: Path) -> None:
 def test_raw_columns_are_those_of_the_frozen_schemas(folder: Path) -> None:
     for source, reader in READERS.items():
         frozen = json.loads((folder / "schemas" / f"{source}.json").read_text())["columns"]
-        found = duckdb.sql(f"select * from {reader.format(folder)}").columns
-        assert list(frozen) == list(found), source
+        columns_read = duckdb.sql(f"select * from {reader.format(folder)}").columns
+        assert list(frozen) == list(columns_read), source
 
 
 def test_no_event_lies_outside_the_year() -> None:
@@ -127,10 +129,10 @@ def test_no_event_lies_outside_the_year() -> None:
 
 def test_draws_are_uniform_and_differ_by_purpose() -> None:
     number = np.arange(100_000)
-    one, other = draw(1, "one", number), draw(1, "other", number)
-    assert abs(one.mean() - 0.5) < 0.005
-    assert abs(np.corrcoef(one, other)[0, 1]) < 0.02
-    assert abs(np.corrcoef(one[1:], one[:-1])[0, 1]) < 0.02
+    first, other = draw(1, "one", number), draw(1, "other", number)
+    assert abs(first.mean() - 0.5) < 0.005
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.02
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 0.02
 
 
 def test_the_add_on_goes_with_the_fault() -> None:
@@ -178,19 +180,19 @@ def test_a_folder_with_results_is_left_alone(tmp_path: Path) -> None:
 
 def test_one_log_has_exactly_the_events_asked_for(tmp_path: Path) -> None:
     truths = write.write_events(tmp_path / "log", 5_000, chunk=200)
-    found = pq.read_table(tmp_path / "log" / "data")
+    table = pq.read_table(tmp_path / "log" / "data")
     frozen = json.loads((tmp_path / "log" / "schema.json").read_text())["columns"]
-    assert found.num_rows == truths.counts["kept"] == 5_000
-    assert found.column_names == list(frozen)
-    assert len(set(found["id"].to_pylist())) == 5_000
+    assert table.num_rows == truths.counts["kept"] == 5_000
+    assert table.column_names == list(frozen)
+    assert len(set(table["id"].to_pylist())) == 5_000
 
 
 def test_the_one_log_maps_without_a_reject_or_an_unknown_value(tmp_path: Path) -> None:
     write.write_events(tmp_path / "log", 3_000, key=KEY)
     source = load(tmp_path / "log" / "rejse.toml").sources["events"]
-    found = pq.read_table(tmp_path / "log" / "data").combine_chunks().to_batches()[0]
+    batch = pq.read_table(tmp_path / "log" / "data").combine_chunks().to_batches()[0]
     mapping = SourceMapping(source.mapping_text(), raw_schema.read(source.schema_file), "events")
-    raw = SimpleNamespace(source="events", file="log", first_row=1, batch=found, positions=None)
+    raw = SimpleNamespace(source="events", file="log", first_row=1, batch=batch, positions=None)
     canonical, unmapped = normalise(mapping, raw)
     accepted, refused, notes = accept(canonical)
     assert (accepted.num_rows, unmapped.num_rows, refused.num_rows) == (3_000, 0, 0)

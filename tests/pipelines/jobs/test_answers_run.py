@@ -43,31 +43,32 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         init([folder / "calls.csv", folder / "surveys.csv"], folder)
-        found = settings.load(folder)
-        checked = check(found)
-        assert [(one.problem, one.reasons) for one in checked.sources] == [(None, {})] * 2
-        assert run(found, RunRequest(complete=True, audit=None)).status == "published"
-    with connect(found.store) as con:
+        counts = settings.load(folder)
+        checked = check(counts)
+        assert [(source.problem, source.reasons) for source in checked.sources] == [(None, {})] * 2
+        assert run(counts, RunRequest(complete=True, audit=None)).status == "published"
+    with connect(counts.store) as con:
         page.write(con, folder / "report.html")
-        told = {"page": [{"text": (folder / "report.html").read_text()}]}
+        shown = {"page": [{"text": (folder / "report.html").read_text()}]}
         for name in ("v_rates", "v_responses", "v_survey_scores", "v_closed_loop",
                      "v_journey_experience", "v_silo_gaps"):  # fmt: skip
-            told[name] = table(con, f"from {name}")
-    return told
+            shown[name] = table(con, f"from {name}")
+    return shown
 
 
 def test_rates_of_a_run_are_those_counted_by_hand(views: dict[str, list[dict[str, Any]]]) -> None:
-    found = {
+    counts = {
         row["rate"]: (row["numerator"], row["denominator"])
-        for row in views["v_rates"] if row["scope"] == "all"
-    }  # fmt: skip
-    assert found["fcr"] == (2, 4)
-    assert found["fcr_proxy"] == (3, 4)
-    assert found["fcr_flagged"] == (2, 3)
-    assert found["fcr_confirmed"] == (1, 2)
-    assert found["repeat_contact"] == (1, 5)
-    assert found["transferred"] == (1, 7)
-    assert found["handle_s"] == (620, 7)
+        for row in views["v_rates"]
+        if row["scope"] == "all"
+    }
+    assert counts["fcr"] == (2, 4)
+    assert counts["fcr_proxy"] == (3, 4)
+    assert counts["fcr_flagged"] == (2, 3)
+    assert counts["fcr_confirmed"] == (1, 2)
+    assert counts["repeat_contact"] == (1, 5)
+    assert counts["transferred"] == (1, 7)
+    assert counts["handle_s"] == (620, 7)
 
 
 def test_answers_of_a_run_keep_the_silent(views: dict[str, list[dict[str, Any]]]) -> None:
@@ -88,13 +89,15 @@ def test_answers_of_a_run_keep_the_silent(views: dict[str, list[dict[str, Any]]]
 def test_responses_are_the_same_by_survey_and_by_journey(
     views: dict[str, list[dict[str, Any]]],
 ) -> None:
-    found = {
+    counted = {
         view: [sum(row[name] for row in views[view]) for name in ("n_answered", "n_invited")]
         for view in ("v_responses", "v_journey_experience", "v_silo_gaps")
     }
-    assert all(counts == [4, 5] for counts in found.values()), found
-    pending = [sum(row["n_pending"] for row in views[view])
-               for view in ("v_responses", "v_journey_experience")]  # fmt: skip
+    assert all(counts == [4, 5] for counts in counted.values()), counted
+    pending = [
+        sum(row["n_pending"] for row in views[view])
+        for view in ("v_responses", "v_journey_experience")
+    ]
     assert pending == [1, 1]
     (html,) = (row["text"] for row in views["page"])
     assert "4 of 5" in html

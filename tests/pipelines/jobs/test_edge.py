@@ -54,10 +54,10 @@ def test_each_row_becomes_one_event_or_one_reject(
     read, events, refused = 0, 0, []
     for raw in files.read(files.pieces("crm", path)[0], MAPPING.reads):
         read += raw.batch.num_rows + raw.rejects.num_rows
-        found, bad, _ = edge.through(MAPPING, raw, ("undefined",))
-        events += found.num_rows
+        accepted, bad, _ = edge.through(MAPPING, raw, ("undefined",))
+        events += accepted.num_rows
         refused.append(rejects.join([raw.rejects, bad]))
-        assert found.schema.equals(event_schema(set(MAPPING.columns)))
+        assert accepted.schema.equals(event_schema(set(MAPPING.columns)))
     assert read == sum(bool(line.strip()) or "\u2028" in line for line in lines)
     table = pa.concat_tables(refused) if refused else rejects.empty()
     assert table.schema.equals(REJECT_SCHEMA)
@@ -70,14 +70,14 @@ def test_each_row_becomes_one_event_or_one_reject(
 @given(st.lists(ROW, min_size=1, max_size=30), st.integers(1, 30))
 @settings(max_examples=examples(60))
 def test_where_a_batch_is_cut_changes_nothing(rows: list[dict[str, Any]], cut: int) -> None:
-    texts = [{k: None if v is None else str(v) for k, v in one.items()} for one in rows]
+    texts = [{k: None if v is None else str(v) for k, v in row.items()} for row in rows]
     whole = edge.through(MAPPING, edge.raw(texts))
-    found: list[Any] = []
+    accepted: list[Any] = []
     refused: list[Any] = []
     for start in range(0, len(texts), cut):
         events, bad, _ = edge.through(MAPPING, edge.raw(texts[start : start + cut]))
-        found += events.to_pylist()
-        refused += [(one["reason"], one["payload"]) for one in bad.to_pylist()]
-    assert found == whole[0].to_pylist()
-    wanted = [(one["reason"], one["payload"]) for one in whole[1].to_pylist()]
+        accepted += events.to_pylist()
+        refused += [(row["reason"], row["payload"]) for row in bad.to_pylist()]
+    assert accepted == whole[0].to_pylist()
+    wanted = [(row["reason"], row["payload"]) for row in whole[1].to_pylist()]
     assert sorted(refused) == sorted(wanted)

@@ -24,26 +24,28 @@ CHANGING = {column.name for column in STAMP}
 
 def story() -> Transcript:
     """Some customers of whom some said something, and some only said something."""
-    told = strategies.many_felt(5, 20)
+    transcript = strategies.many_felt(5, 20)
     alone = tuple(
-        {"time": 0, "customer": f"silent{n}", "level": "relationship", "raw": n}
-        for n in range(10)
-    )  # fmt: skip
-    return dataclasses.replace(told, experience=(*told.experience, *alone))
+        {"time": 0, "customer": f"silent{n}", "level": "relationship", "raw": n} for n in range(10)
+    )
+    return dataclasses.replace(transcript, experience=(*transcript.experience, *alone))
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
     """The same events without and with X-records."""
-    found = []
-    for name, one in (("bare", dataclasses.replace(story(), experience=())), ("felt", story())):
-        found.append(Run([one], tmp_path_factory.mktemp(name)))
-    return found[0], found[1]
+    done = []
+    for name, transcript in (
+        ("bare", dataclasses.replace(story(), experience=())),
+        ("felt", story()),
+    ):
+        done.append(Run([transcript], tmp_path_factory.mktemp(name)))
+    return done[0], done[1]
 
 
 def content(run: Run, name: str) -> list[str]:
-    told = rows(run.con, f"select * from v_{name}")
-    return sorted(str({k: v for k, v in row.items() if k not in CHANGING}) for row in told)
+    rows_of_table = rows(run.con, f"select * from v_{name}")
+    return sorted(str({k: v for k, v in row.items() if k not in CHANGING}) for row in rows_of_table)
 
 
 @pytest.mark.parametrize("name", sorted(tables()))
@@ -57,11 +59,11 @@ def test_frontiers_are_those_of_what_happened(runs: tuple[Run, Run]) -> None:
 
 
 def test_every_record_is_published_once(runs: tuple[Run, Run]) -> None:
-    said, published = story().experience, rows(runs[1].con, "select * from v_experience")
-    assert len(published) == len(said)
-    assert len({row["x_id"] for row in published}) == len(said)
+    given, published = story().experience, rows(runs[1].con, "select * from v_experience")
+    assert len(published) == len(given)
+    assert len({row["x_id"] for row in published}) == len(given)
     counts = runs[1].result.counts
-    assert counts["kept"] - runs[0].result.counts["kept"] == len(said)
+    assert counts["kept"] - runs[0].result.counts["kept"] == len(given)
     assert sum(row["join_method"] is None for row in published) >= 10
 
 
@@ -72,9 +74,9 @@ def test_scored_tables_are_staged_where_they_are_made(
     stages: list[set[str]] = []
     run_stages = FnApiRunner.run_stages
 
-    def spy(runner: Any, context: Any, found: Any) -> Any:
-        stages.extend({str(t.unique_name) for t in one.transforms} for one in found)
-        return run_stages(runner, context, found)
+    def spy(runner: Any, context: Any, stages_found: Any) -> Any:
+        stages.extend({str(t.unique_name) for t in stage.transforms} for stage in stages_found)
+        return run_stages(runner, context, stages_found)
 
     monkeypatch.setattr(FnApiRunner, "run_stages", spy)
     Run([story()], tmp_path, beam_args=["--runner=FnApiRunner"])
@@ -104,7 +106,7 @@ def test_an_unknown_kind_of_source_is_refused(tmp_path: Path) -> None:
 
 def test_a_very_late_answer_revises_what_was_felt_and_no_journey(tmp_path: Path) -> None:
     """An angry one, half a year after all of it was final."""
-    told = Transcript(
+    transcript = Transcript(
         "late answer",
         (
             {"id": "a", "time": 0, "touchpoint": "form", "case_id": "c1", "outcome": "resolved"},
@@ -120,7 +122,7 @@ def test_a_very_late_answer_revises_what_was_felt_and_no_journey(tmp_path: Path)
             {"id": "x4", "time": 402 * DAY, "raw_score": 1.0, "customer": "zoe"},
         ),
     )
-    arrivals = increments.Arrivals([told], tmp_path, 2, "in order")
+    arrivals = increments.Arrivals([transcript], tmp_path, 2, "in order")
     journeys = "select journey_id, revision, revision_reason from journeys order by all"
     felt = "select journey_score, revision, revision_reason from journey_experience"
     arrivals.arrive(0)

@@ -27,20 +27,20 @@ def kills(folder: Path, *wanted: str) -> Iterator[dict[str, Any]]:
     first = [row(n) for n in range(24)]
     then = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(24, 60)]
     installation(folder, {"a.jsonl": lines(first), "b.later": lines(then)})
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     command = [sys.executable, "-m", "tests.support.faults", str(folder), *wanted]
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         yield from map(json.loads, process.stdout or ())
     assert process.returncode == 0
 
 
-def judge(whole: dict[str, Any], told: dict[str, Any]) -> bool:
+def judge(whole: dict[str, Any], killed: dict[str, Any]) -> bool:
     """Whether the killed run had published already; every promise is held."""
-    assert told["tables"] == whole["tables"], f"kill at {told['kill']}: other tables"
-    assert told["before"] in (whole["first"], whole["tables"]), "readers see one or the other"
-    assert (told["orphans"], told["left"]) == (0, [])
-    assert told["seconds"] < RECOVERY_S
-    return bool(told["before"] == whole["tables"])
+    assert killed["tables"] == whole["tables"], f"kill at {killed['kill']}: other tables"
+    assert killed["before"] in (whole["first"], whole["tables"]), "readers see one or the other"
+    assert (killed["orphans"], killed["left"]) == (0, [])
+    assert killed["seconds"] < RECOVERY_S
+    return bool(killed["before"] == whole["tables"])
 
 
 def test_a_run_killed_at_boundaries_is_as_if_it_had_not_been(tmp_path: Path) -> None:
@@ -49,11 +49,11 @@ def test_a_run_killed_at_boundaries_is_as_if_it_had_not_been(tmp_path: Path) -> 
         (tmp_path / name).mkdir()
     (whole,) = kills(tmp_path / "look")
     n = len(whole["boundaries"])
-    every = list(range(n))
-    some = sorted({0, *random.Random(7).sample(every[1:-3], 2), n - 3, n - 1})
-    told = kills(tmp_path / "kill", *map(str, every if SOAK else some))
-    whole = next(told)
-    published = [(one["died"], judge(whole, one)) for one in told]
+    boundaries = list(range(n))
+    some = sorted({0, *random.Random(7).sample(boundaries[1:-3], 2), n - 3, n - 1})
+    reports = kills(tmp_path / "kill", *map(str, boundaries if SOAK else some))
+    whole = next(reports)
+    published = [(report["died"], judge(whole, report)) for report in reports]
     assert all(died for died, _ in published)
     assert published[0] == (True, False), "nothing was there yet"
     assert published[-1] == (True, True), "only the pointer was to be moved"
@@ -62,11 +62,11 @@ def test_a_run_killed_at_boundaries_is_as_if_it_had_not_been(tmp_path: Path) -> 
 def test_a_run_killed_at_some_moment_is_as_if_it_had_not_been(tmp_path: Path) -> None:
     draw = random.Random(11)
     moments = [f"{draw.uniform(0, 1.05):.4f}" for _ in range(MOMENTS)]
-    told = kills(tmp_path, *moments)
-    whole = next(told)
-    found = [(one["died"], judge(whole, one)) for one in told]
-    assert len(found) == MOMENTS
-    assert any(died for died, _ in found)
+    reports = kills(tmp_path, *moments)
+    whole = next(reports)
+    verdicts = [(report["died"], judge(whole, report)) for report in reports]
+    assert len(verdicts) == MOMENTS
+    assert any(died for died, _ in verdicts)
 
 
 def test_the_harness_sees_a_run_that_is_not_whole(tmp_path: Path) -> None:

@@ -42,8 +42,8 @@ def micros(time: str) -> int:
     return delta_store.micros(datetime.fromisoformat(time).replace(tzinfo=UTC))
 
 
-def published(found: settings.Settings) -> delta_store.Publication:
-    latest = delta_store.latest(found.store)
+def published(project: settings.Settings) -> delta_store.Publication:
+    latest = delta_store.latest(project.store)
     assert latest is not None
     return latest
 
@@ -52,8 +52,8 @@ def increment(folder: Path) -> RunResult:
     return run(settings.load(folder), RunRequest(audit=None))
 
 
-def events(found: settings.Settings) -> list[str]:
-    with connect(found.store) as con:
+def events(project: settings.Settings) -> list[str]:
+    with connect(project.store) as con:
         return [ident for (ident,) in con.sql("select id from events order by id").fetchall()]
 
 
@@ -66,11 +66,11 @@ def test_what_lies_in_the_future_is_set_aside_and_moves_no_frontier(
     tmp_path: Path, clock: Any
 ) -> None:
     now = clock("2026-01-05T12:00")
-    found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
+    project = installation(tmp_path, {"a.jsonl": lines(FIRST)})
     result = increment(tmp_path)
     assert (result.counts["kept"], result.reasons) == (20, {future_rows.REASON: 1})
     assert result.frontiers == {"crm": micros("2026-01-05T09:19")}
-    with connect(found.store) as con:
+    with connect(project.store) as con:
         refused = con.sql("select source, position, reason from rejects").fetchall()
         (recorded,) = con.sql("select started_at from runs").fetchall()[0]
     assert refused == [("crm", "a.jsonl:21", future_rows.REASON)]
@@ -79,7 +79,7 @@ def test_what_lies_in_the_future_is_set_aside_and_moves_no_frontier(
     (tmp_path / "b.jsonl").write_text(lines(SECOND))
     result = increment(tmp_path)
     assert (result.counts["kept"], result.counts["late"]) == (20, 0)
-    assert len(events(found)) == 40
+    assert len(events(project)) == 40
 
 
 def test_it_is_taken_when_it_has_come_however_the_runs_were_split(
@@ -110,9 +110,9 @@ def test_it_is_taken_when_it_has_come_however_the_runs_were_split(
         (folder / "b.jsonl").write_text(lines(SECOND))
     for folder in folders:
         increment(folder)
-        found = settings.load(folder)
-        assert {"e20", "e21"} < set(events(found)), folder.name
-        assert published(found).rows["rejects"] == 0
+        project = settings.load(folder)
+        assert {"e20", "e21"} < set(events(project)), folder.name
+        assert published(project).rows["rejects"] == 0
     assert contents(settings.load(daily)) == contents(settings.load(once))
     assert contents(settings.load(later)) == contents(settings.load(once))
 
@@ -127,18 +127,18 @@ def test_the_tolerance_is_set(tmp_path: Path, clock: Any) -> None:
 
 def test_a_rebuild_asks_the_clock_of_today(tmp_path: Path, clock: Any) -> None:
     clock("2026-01-05T12:00")
-    found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
+    project = installation(tmp_path, {"a.jsonl": lines(FIRST)})
     increment(tmp_path)
     clock("2028-01-01")
     run(settings.load(tmp_path), RunRequest(audit=None, mode="rebuild"))
-    assert published(found).rows["rejects"] == 0
-    assert "e20" in events(found)
+    assert published(project).rows["rejects"] == 0
+    assert "e20" in events(project)
 
 
 def test_a_span_reads_nothing_of_what_lies_outside(tmp_path: Path, clock: Any) -> None:
     clock("2026-01-05T12:00")
-    found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
-    result = run(found, RunRequest(audit=None, span=(0, micros("2026-01-06"))))
+    project = installation(tmp_path, {"a.jsonl": lines(FIRST)})
+    result = run(project, RunRequest(audit=None, span=(0, micros("2026-01-06"))))
     assert (result.counts["read"], dict(result.reasons)) == (20, {})
 
 
@@ -152,25 +152,28 @@ def test_answers_of_the_future_wait_and_what_will_hold_does_not(tmp_path: Path, 
     (tmp_path / "customers.sql").write_text(
         "select cast(time as timestamptz) as time, identity, 'gold' as segment from source"
     )
-    said = "\n".join(
+    configuration = "\n".join(
         f'[sources.{kind}]\nkind = "{kind}"\nfiles = ["{kind}.ndjson"]\nmapping = "{file}.sql"\n'
         'schema = "raw.json"'
         for kind, file in (("experience", "answers"), ("customers", "customers"))
     )
-    told = [row(0), row(1, time="2026-06-01T00:00:00Z")]
-    files = {"a.jsonl": lines([row(2)]), "experience.ndjson": lines(told),
-             "customers.ndjson": lines(told)}  # fmt: skip
-    found = installation(tmp_path, files, more=said)
+    answers = [row(0), row(1, time="2026-06-01T00:00:00Z")]
+    files = {
+        "a.jsonl": lines([row(2)]),
+        "experience.ndjson": lines(answers),
+        "customers.ndjson": lines(answers),
+    }
+    project = installation(tmp_path, files, more=configuration)
     result = increment(tmp_path)
     assert (result.counts["kept"], result.reasons) == (4, {future_rows.REASON: 1})
-    assert published(found).x_frontiers["experience"] == micros("2026-01-05T09:00")
+    assert published(project).x_frontiers["experience"] == micros("2026-01-05T09:00")
 
 
 def test_what_is_set_aside_tells_no_link(tmp_path: Path, clock: Any) -> None:
     clock("2026-01-05T12:00")
     raw = pa.schema([*RAW, ("previous", pa.string())])
     ahead = row(1, time="2026-06-01T00:00:00Z", identity="C1", previous="cookie")
-    found = installation(tmp_path, {"a.jsonl": lines([row(0, identity="C1"), ahead])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0, identity="C1"), ahead])})
     (tmp_path / "raw.json").unlink()
     raw_schema.write(tmp_path / "raw.json", raw)
     (tmp_path / "map.sql").write_text(
@@ -179,10 +182,10 @@ def test_what_is_set_aside_tells_no_link(tmp_path: Path, clock: Any) -> None:
         " case when previous is not null then 'cookie' end as previousidentitytype from source"
     )
     increment(tmp_path)
-    assert published(found).rows.get("identity_links", 0) == 0
+    assert published(project).rows.get("identity_links", 0) == 0
     clock("2026-06-02")
     increment(tmp_path)
-    assert published(found).rows["identity_links"] == 1
+    assert published(project).rows["identity_links"] == 1
 
 
 @pytest.mark.parametrize(

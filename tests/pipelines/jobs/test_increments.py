@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from tests.support import strategies
@@ -15,11 +15,11 @@ from tests.support.law import SOAK
 
 CUSTOMERS = 30
 EVER = (-(2**62), 2**62)
-#: Groups of buckets by seed (the batch has four), and Beam's workers run by run.
+#: Groups of buckets by seed (the batch has four), and what executes run by run: here, or Beam.
 GROUPS = (64, 1, 7)
-WORKERS = (
-    ["--direct_num_workers=1"],
-    ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+EXECUTORS: tuple[dict[str, Any], ...] = (
+    {"beam_args": ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]},
+    {"workers": 1},
 )
 ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
 #: Orders of arrival, seeds, and into how many runs the rows are split; 20 seeds more in the soak.
@@ -38,22 +38,22 @@ SPLITS = [
 
 
 @pytest.mark.parametrize(("order", "seed", "parts"), SPLITS)
-def test_increments_are_one_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
-) -> None:
-    told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
+def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts: int) -> None:
+    transcript = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
-    batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
+    batch = Arrivals([transcript], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
-    monkeypatch.setattr(plan, "MIN_GROUPS", GROUPS[seed % len(GROUPS)])
-    split = Arrivals([told], tmp_path / "parts", parts, order, seed)
+    groups = GROUPS[seed % len(GROUPS)]
+    split = Arrivals([transcript], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
-        split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
+        executor = EXECUTORS[part % len(EXECUTORS)]
+        split.run(is_last=part == parts - 1, min_groups=groups, **executor)
     if order == "late":
-        brought = run(split.settings, RunRequest("repair", span=EVER, audit=None))
+        repair = RunRequest("repair", span=EVER, min_groups=groups, audit=None)
+        brought = run(split.settings, repair)
         assert brought.counts["late"] < 0 < brought.counts["duplicate"]
-    expected, came = contents(batch.settings), contents(split.settings)
-    assert {name for name in expected if expected[name] != came[name]} == set()
+    expected, actual = contents(batch.settings), contents(split.settings)
+    assert {name for name in expected if expected[name] != actual[name]} == set()

@@ -27,35 +27,42 @@ from tests.support.linked_transcripts import (
 from tests.support.transcript import Transcript, alias, group_of
 
 
-def links(told: Transcript, seed: int) -> Links:
+def links(transcript: Transcript, seed: int) -> Links:
     """Links of devices, over e-mails too, and merges of customers; other seeds, other links."""
     chance = random.Random(f"links {seed}")
-    names = sorted({one["customer"] for one in told.events if "identitytype" not in one})
-    times = sorted(builders.moment(one["time"]) for one in told.events)
+    names = sorted(
+        {event["customer"] for event in transcript.events if "identitytype" not in event}
+    )
+    times = sorted(builders.moment(event["time"]) for event in transcript.events)
     out: list[Mapping[str, Any]] = []
     for name in names:
         begin, end = sorted(chance.sample(times, 2))
         until = {"until": end.isoformat()} if chance.random() < 0.4 else {}
         owner = chance.choice((name, name, names[0]))
         out += [
-            {"previous": f"device {name}-device", "is": f"email {name}-mail",
-             "from": begin.isoformat(), **until},
+            {
+                "previous": f"device {name}-device",
+                "is": f"email {name}-mail",
+                "from": begin.isoformat(),
+                **until,
+            },
             {"previous": f"email {name}-mail", "is": f"customer {owner}"},
-        ]  # fmt: skip
+        ]
         if chance.random() < 0.3:
-            out.append({"previous": "device shared", "is": f"customer {name}",
-                        "from": begin.isoformat()})  # fmt: skip
+            out.append(
+                {"previous": "device shared", "is": f"customer {name}", "from": begin.isoformat()}
+            )
         if chance.random() < 0.2:
             out.append({"previous": f"customer {name}", "is": f"customer {chance.choice(names)}"})
     return out
 
 
-def batch(folder: Path, told: Transcript, said: Links) -> dict[str, list[str]]:
+def batch(folder: Path, transcript: Transcript, links_given: Links) -> dict[str, list[str]]:
     """What one run over everything makes of it."""
     folder.mkdir()
-    arrivals = Arrivals([told], folder, 1, "in order")
+    arrivals = Arrivals([transcript], folder, 1, "in order")
     arrivals.arrive(0)
-    arrivals.settings = put_links(folder, told, said)
+    arrivals.settings = put_links(folder, transcript, links_given)
     arrivals.run(is_last=True)
     return contents(arrivals.settings)
 
@@ -63,37 +70,39 @@ def batch(folder: Path, told: Transcript, said: Links) -> dict[str, list[str]]:
 @pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_stored_rows_follow_links_that_change(tmp_path: Path, seed: int) -> None:
     """Without links, with some, with others: then as if these had always been."""
-    told = on_devices(seed)
-    first, last = links(told, seed), links(told, seed + 1000)
+    transcript = on_devices(seed)
+    first, last = links(transcript, seed), links(transcript, seed + 1000)
     (tmp_path / "store").mkdir()
-    arrivals = Arrivals([told], tmp_path / "store", 3, "in order", seed)
+    arrivals = Arrivals([transcript], tmp_path / "store", 3, "in order", seed)
     arrivals.arrive(0)
     arrivals.run(is_last=False)
-    for part, said in ((1, first), (2, last)):
-        arrivals.settings = put_links(tmp_path / "store", told, said)
+    for part, given in ((1, first), (2, last)):
+        arrivals.settings = put_links(tmp_path / "store", transcript, given)
         arrivals.arrive(part)
         arrivals.run(is_last=part == 2)
     assert (
-        tables_that_differ(batch(tmp_path / "batch", told, last), contents(arrivals.settings))
+        tables_that_differ(batch(tmp_path / "batch", transcript, last), contents(arrivals.settings))
         == set()
     )
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
-    told = on_devices(seed)
-    first, last = links(told, seed), links(told, seed + 1000)
+    transcript = on_devices(seed)
+    first, last = links(transcript, seed), links(transcript, seed + 1000)
     (tmp_path / "store").mkdir()
-    arrivals = Arrivals([told], tmp_path / "store", 1, "in order")
+    arrivals = Arrivals([transcript], tmp_path / "store", 1, "in order")
     arrivals.arrive(0)
-    arrivals.settings = put_links(tmp_path / "store", told, first)
+    arrivals.settings = put_links(tmp_path / "store", transcript, first)
     arrivals.run(is_last=True)
     for path in (tmp_path / "store" / "arrived").iterdir():
         path.unlink()
-    settings = put_links(tmp_path / "store", told, last)
+    settings = put_links(tmp_path / "store", transcript, last)
     done = run(settings, RunRequest("reconcile"))
     assert done.status == "published", done.findings
-    assert tables_that_differ(batch(tmp_path / "batch", told, last), contents(settings)) == set()
+    assert (
+        tables_that_differ(batch(tmp_path / "batch", transcript, last), contents(settings)) == set()
+    )
     assert run(settings, RunRequest("reconcile")).status == "nothing_new"
 
 
@@ -102,37 +111,42 @@ def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
 
 def test_final_answers_go_over_to_the_customer_whose_they_are(tmp_path: Path) -> None:
     """Their key stays: the row of the customer who had them goes all the same."""
-    told = transcript_named("an answer by a cookie is the customer's, as of its time")
-    said = [{k: v for k, v in row.items() if k != "target"} for row in told.experience]
-    about = [{**row, "touchpoint": "claims desk"} for row in said]
-    said_of, last = told.links, {"time": "300d", "raw": 5}
-    told = replace(told, links=(), experience=(*about, last))
+    transcript = transcript_named("an answer by a cookie is the customer's, as of its time")
+    answers = [{k: v for k, v in row.items() if k != "target"} for row in transcript.experience]
+    about = [{**row, "touchpoint": "claims desk"} for row in answers]
+    said_of, last = transcript.links, {"time": "300d", "raw": 5}
+    transcript = replace(transcript, links=(), experience=(*about, last))
     (tmp_path / "store").mkdir()
-    arrivals = started_arrivals(tmp_path / "store", told, ())
+    arrivals = started_arrivals(tmp_path / "store", transcript, ())
     ((before,),) = fetch(arrivals.settings, "select count(*) from experience")
     assert before == 3, "expected final answers"
-    settings = put_links(tmp_path / "store", told, said_of)
+    settings = put_links(tmp_path / "store", transcript, said_of)
     assert run(settings, RunRequest("reconcile")).status == "published"
-    assert tables_that_differ(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
+    assert (
+        tables_that_differ(batch(tmp_path / "batch", transcript, said_of), contents(settings))
+        == set()
+    )
 
 
 ROTATING = "a rotating device is one customer"
 
 
 def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path) -> None:
-    told = replace(transcript_named(ROTATING), links=())
-    arrivals = started_arrivals(tmp_path, told, ())
+    transcript = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, transcript, ())
     before = fetch(arrivals.settings, "select journey_id from journeys")
     assert len(before) == 3
-    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
+    settings = put_links(tmp_path, transcript, transcript_named(ROTATING).links)
     result = run(settings, RunRequest("reconcile"))
     assert result.status == "published"
     ((journey, reason, revision),) = fetch(
         settings, "select journey_id, revision_reason, revision from journeys"
     )
     assert (reason, revision) == ("first", 1)
-    gone = fetch(settings, "select journey_id, successor_id from superseded order by journey_id")
-    assert gone == sorted((old, journey) for (old,) in before)
+    superseded = fetch(
+        settings, "select journey_id, successor_id from superseded order by journey_id"
+    )
+    assert superseded == sorted((old, journey) for (old,) in before)
 
 
 @pytest.mark.parametrize("owner", ["ann", "ben", "cai", "dan"])
@@ -141,72 +155,75 @@ def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
 ) -> None:
     """The other row is not stored any more: no link may say that it should have stayed."""
     event = {"id": "x", "identitytype": "device", "activity": "one", "time": "1h"}
-    said = [{"previous": "device d1", "is": f"customer {owner}"}]
+    link = [{"previous": "device d1", "is": f"customer {owner}"}]
     two = tuple({**event, "customer": name} for name in ("d1", "d2"))
-    told = replace(transcript_named(ROTATING), links=(), events=two)
+    transcript = replace(transcript_named(ROTATING), links=(), events=two)
     (tmp_path / "store").mkdir()
-    arrivals = started_arrivals(tmp_path / "store", told, ())
-    settings = put_links(tmp_path / "store", told, said)
+    arrivals = started_arrivals(tmp_path / "store", transcript, ())
+    settings = put_links(tmp_path / "store", transcript, link)
     run(settings, RunRequest("reconcile"))
     assert fetch(arrivals.settings, "select count(*) from events") == [(1,)]
-    assert tables_that_differ(batch(tmp_path / "batch", told, said), contents(settings)) == set()
+    assert (
+        tables_that_differ(batch(tmp_path / "batch", transcript, link), contents(settings)) == set()
+    )
 
 
 def test_an_unlink_falls_back_to_what_the_rows_bear(tmp_path: Path) -> None:
-    told = transcript_named(ROTATING)
-    arrivals = started_arrivals(tmp_path, told, told.links)
+    transcript = transcript_named(ROTATING)
+    arrivals = started_arrivals(tmp_path, transcript, transcript.links)
     joined = fetch(arrivals.settings, "select distinct customer_key from events")
     borne = fetch(arrivals.settings, "select identity_key from events order by time")
     assert len(joined) == 1
-    settings = put_links(tmp_path, told, told.links[:1])
+    settings = put_links(tmp_path, transcript, transcript.links[:1])
     assert run(settings, RunRequest("reconcile")).status == "published"
     after = fetch(settings, "select customer_key, identity_key from events order by time")
     assert after == [(joined[0][0], borne[0][0]), (borne[1][0], None), (borne[2][0], None)]
 
 
 def test_a_run_reconciles_first(tmp_path: Path) -> None:
-    told = replace(transcript_named(ROTATING), links=())
-    arrivals = started_arrivals(tmp_path, told, ())
-    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
-    result: RunResult = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
+    transcript = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, transcript, ())
+    settings = put_links(tmp_path, transcript, transcript_named(ROTATING).links)
+    result: RunResult = run(settings, RunRequest(complete_until=transcript.frontiers, audit=None))
     assert result.status == "published"
     assert fetch(settings, "select count(*) from journeys") == [(1,)]
     assert (
-        run(settings, RunRequest(complete_until=told.frontiers, audit=None)).status == "nothing_new"
+        run(settings, RunRequest(complete_until=transcript.frontiers, audit=None)).status
+        == "nothing_new"
     )
     assert arrivals.settings.core_version == settings.core_version
 
 
 def test_links_are_published_pseudonymous_and_explained(tmp_path: Path) -> None:
-    told = transcript_named("two owners in turn, and nobody's between them")
-    arrivals = started_arrivals(tmp_path, told, told.links)
+    transcript = transcript_named("two owners in turn, and nobody's between them")
+    arrivals = started_arrivals(tmp_path, transcript, transcript.links)
     rows = fetch(arrivals.settings, "select * from identity_links order by valid_from")
     assert len(rows) == 2
-    said = str(rows)
-    assert alias(0, "d1") not in said
-    assert alias(0, "ann") not in said
+    text = str(rows)
+    assert alias(0, "d1") not in text
+    assert alias(0, "ann") not in text
     told_of = fetch(
         arrivals.settings,
         "select comment from duckdb_columns() where table_name = 'identity_links'"
         " and comment is null",
     )
     assert told_of == []
-    assert group_of(told) == group_of(transcript_named(ROTATING))
+    assert group_of(transcript) == group_of(transcript_named(ROTATING))
 
 
 def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
     """Above the event cap nobody is a person, also when links make him one of several."""
-    told = transcript_named(ROTATING)
-    for name, said in (("store", told.links[:2]), ("batch", told.links)):
+    transcript = transcript_named(ROTATING)
+    for name, given in (("store", transcript.links[:2]), ("batch", transcript.links)):
         (tmp_path / name).mkdir()
-        arrivals = Arrivals([told], tmp_path / name, 1, "in order")
+        arrivals = Arrivals([transcript], tmp_path / name, 1, "in order")
         arrivals.arrive(0)
         text = (tmp_path / name / "rejse.toml").read_text()
         text = text.replace("[windows]", "[windows]\nmax_events = 2")
         (tmp_path / name / "rejse.toml").write_text(text)
-        arrivals.settings = put_links(tmp_path / name, told, said)
+        arrivals.settings = put_links(tmp_path / name, transcript, given)
         arrivals.run(is_last=True)
-    settings = put_links(tmp_path / "store", told, told.links)
+    settings = put_links(tmp_path / "store", transcript, transcript.links)
     assert run(settings, RunRequest("reconcile")).status == "published"
     assert tables_that_differ(contents(arrivals.settings), contents(settings)) == set()
     queries = (
@@ -218,17 +235,17 @@ def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
 
 
 def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> None:
-    told = replace(transcript_named(ROTATING), links=())
-    arrivals = Arrivals([told], tmp_path, 3, "in order")
+    transcript = replace(transcript_named(ROTATING), links=())
+    arrivals = Arrivals([transcript], tmp_path, 3, "in order")
     arrivals.arrive(1, 2)
     arrivals.run(is_last=True)
     arrivals.arrive(0)
     assert arrivals.run(is_last=True).counts["late"] == 1
     ((bears, *_),) = fetch(arrivals.settings, "select customer_key from late")
-    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
+    settings = put_links(tmp_path, transcript, transcript_named(ROTATING).links)
     assert run(settings, RunRequest("reconcile")).status == "published"
-    ((who,),) = fetch(settings, "select distinct customer_key from events")
-    assert fetch(settings, "select customer_key, identity_key from late") == [(who, bears)]
+    ((customer,),) = fetch(settings, "select distinct customer_key from events")
+    assert fetch(settings, "select customer_key, identity_key from late") == [(customer, bears)]
     everything = (0, 4_000_000_000_000_000)
     assert run(settings, RunRequest("repair", span=everything)).status == "published"
     assert fetch(settings, "select n_events from journeys") == [(3,)]
@@ -236,34 +253,34 @@ def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> No
 
 def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
     """Rows above the event cap are stored nowhere: unlinked, they are found in the files."""
-    told = transcript_named(ROTATING)
+    transcript = transcript_named(ROTATING)
     folder = tmp_path / "store"
     folder.mkdir()
     (tmp_path / "batch").mkdir()
 
-    def capped(place: Path, said: Links) -> Arrivals:
-        arrivals = Arrivals([told], place, 1, "in order")
+    def capped(place: Path, given: Links) -> Arrivals:
+        arrivals = Arrivals([transcript], place, 1, "in order")
         arrivals.arrive(0)
         text = (place / "rejse.toml").read_text()
         (place / "rejse.toml").write_text(text.replace("[windows]", "[windows]\nmax_events = 2"))
-        arrivals.settings = put_links(place, told, said)
+        arrivals.settings = put_links(place, transcript, given)
         arrivals.run(is_last=True)
         return arrivals
 
-    arrivals = capped(folder, told.links)
+    arrivals = capped(folder, transcript.links)
     assert fetch(arrivals.settings, "select count(*) from events") == [(0,)]
-    arrivals.settings = put_links(folder, told, told.links[:2])
+    arrivals.settings = put_links(folder, transcript, transcript.links[:2])
     arrivals.run(is_last=True)
-    expected = contents(capped(tmp_path / "batch", told.links[:2]).settings)
+    expected = contents(capped(tmp_path / "batch", transcript.links[:2]).settings)
     assert tables_that_differ(expected, contents(arrivals.settings)) == set()
 
 
 def test_after_a_reconcile_a_run_has_nothing_to_do(tmp_path: Path) -> None:
-    told = replace(transcript_named(ROTATING), links=())
-    arrivals = started_arrivals(tmp_path, told, ())
-    run(arrivals.settings, RunRequest(complete_until=told.frontiers, audit=None))
-    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
+    transcript = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, transcript, ())
+    run(arrivals.settings, RunRequest(complete_until=transcript.frontiers, audit=None))
+    settings = put_links(tmp_path, transcript, transcript_named(ROTATING).links)
     done = run(settings, RunRequest("reconcile"))
     assert done.status == "published"
-    after = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
+    after = run(settings, RunRequest(complete_until=transcript.frontiers, audit=None))
     assert (after.status, after.publication) == ("nothing_new", done.publication)

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from rejse.pipelines.jobs.live import Loop, Pace
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.audit_client import LONGEST, Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
-from rejse.pipelines.store import delta_store, staging
-from tests.support import strategies
+from rejse.pipelines.store import delta_log, delta_store, staging
+from tests.support import store_builder, strategies
 from tests.support.faults import spoil_scores
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import installation, lines, row
@@ -33,8 +34,8 @@ from tests.support.quick_audit import GATE
 
 #: Kills while files arrive; the soak makes many more.
 KILLS = 200 if SOAK else 3
-#: Publications of a loop, how many from one care to the next, and entries that a log may have.
-PUBLICATIONS, CARE, SPARE = (1_000, 20, 20) if SOAK else (9, 2, 2)
+#: Publications of a loop, and how many from one care to the next.
+PUBLICATIONS, CARE = (1_000, 20) if SOAK else (9, 2)
 
 
 def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:
@@ -63,17 +64,17 @@ def test_files_are_published_as_they_arrive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=None)
+    project = installation(tmp_path, {})
+    loop = Loop(project, Pace(0, 0), audit=None)
     results = loop.results()
-    assert status.status(found, delta_store.now()).publication is None
+    assert status.status(project, delta_store.now()).publication is None
 
     (tmp_path / "a.jsonl").write_text(lines([row(0)]))
     assert next(results).counts["kept"] == 1
     (tmp_path / "b.jsonl").write_text(lines([row(1)])[:-3])
     (tmp_path / "c.jsonl").write_text(lines([row(2)]))
     assert next(results).counts["read"] == 1
-    stands = status.status(found, delta_store.now())
+    stands = status.status(project, delta_store.now())
     assert (stands.files_read, stands.files_waiting, stands.files_unfinished) == (2, 1, 1)
     (tmp_path / "b.jsonl").write_text(lines([row(1)]))
     (tmp_path / "c.jsonl").rename(tmp_path / "d.jsonl")
@@ -86,7 +87,7 @@ def test_files_are_published_as_they_arrive(
 def test_status_looks_again_where_a_file_was_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(1)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(1)])})
     look, missed = positions.paths, iter((True, True, False, False, True, True, True))
 
     def paths(shards: Sequence[object]) -> dict[positions.Place, Path]:
@@ -95,9 +96,9 @@ def test_status_looks_again_where_a_file_was_renamed(
         return look(shards)
 
     monkeypatch.setattr(positions, "paths", paths)
-    assert status.status(found, delta_store.now()).files_waiting == 1
+    assert status.status(project, delta_store.now()).files_waiting == 1
     with pytest.raises(FileNotFoundError):
-        status.status(found, delta_store.now())
+        status.status(project, delta_store.now())
 
 
 def test_a_loop_sees_an_operational_table_that_has_grown(
@@ -109,8 +110,8 @@ def test_a_loop_sees_an_operational_table_that_has_grown(
     table.write_text("touchpoint,owner,channel,stage,valid_from,valid_to\n")
     with (root / "rejse.toml").open("a") as out:
         out.write('\n[operational]\ntouchpoints = "touchpoints.csv"\n')
-    found = settings.load(root)
-    done = [one.status for one in _after_each(Loop(found, Pace(0, 0), audit=None), table)]
+    project = settings.load(root)
+    done = [result.status for result in _after_each(Loop(project, Pace(0, 0), audit=None), table)]
     assert done == ["published", "nothing_new", "published", "nothing_new"]
 
 
@@ -129,29 +130,34 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.store.delta_log.SPARE", SPARE)
-    found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0, CARE), audit=None)
-    results, seen = loop.results(), []
+    project = installation(tmp_path, {})
+    loop = Loop(project, Pace(0, 0, CARE), audit=None)
+    results, seen, longest = loop.results(), [], []
     for number in range(PUBLICATIONS):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
         next(results)
         if number % CARE == 0:  # after the care that followed the one before
-            seen.append(sum(path.is_file() for path in found.store.rglob("*")))
-    print("files after each care:", *seen)
+            files = [path.parent for path in project.store.rglob("*") if path.is_file()]
+            logs = Counter(folder for folder in files if folder.name == delta_log.LOG)
+            seen.append(len(files) - logs.total())
+            longest.append(max(logs.values()))
+        if number == 0:
+            store_builder.lengthen_logs(project.store)
+    print("files after each care:", *seen, "of the longest log:", *longest)
     assert seen[-1] == seen[-2] <= seen[len(seen) // 2]
+    assert max(longest) <= delta_log.SPARE + CARE
 
 
 def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    loop = Loop(found, Pace(0, 0, care_after=1), audit=None)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    loop = Loop(project, Pace(0, 0, care_after=1), audit=None)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()
-    with delta_store.writing(found.store):
+    with delta_store.writing(project.store):
         assert list(results) == []
 
 
@@ -159,15 +165,15 @@ def test_a_failing_audit_publishes_nothing_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
     with Auditor() as auditor:
-        loop, asked = Loop(found, Pace(0, 0), audit=auditor.audit), auditor.pid
+        loop, asked = Loop(project, Pace(0, 0), audit=auditor.audit), auditor.pid
         with monkeypatch.context() as broken:
             broken.setattr(staging.Stage, "add", spoil_scores)
             (failed,) = loop.results()
         assert (failed.status, failed.publication) == ("audit_failed", None)
         assert any("friction_score" in finding for finding in failed.findings)
-        assert delta_store.latest(found.store) is None
+        assert delta_store.latest(project.store) is None
         assert next(loop.results()).publication == 1
         assert auditor.pid == asked
 
@@ -176,16 +182,16 @@ def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    found.store.mkdir(exist_ok=True)
-    os.mkfifo(found.store / GATE)  # however fast the process is, it waits here for its end
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    project.store.mkdir(exist_ok=True)
+    os.mkfifo(project.store / GATE)  # however fast the process is, it waits here for its end
     with Auditor("tests.support.quick_audit", longest=0.0) as auditor:
-        loop = Loop(found, Pace(0, 0), audit=auditor.audit)
+        loop = Loop(project, Pace(0, 0), audit=auditor.audit)
         with pytest.raises(AuditUnavailableError, match="ended with -9"):
             next(loop.results())
         auditor.longest = LONGEST
-        (found.store / GATE).unlink()
-        assert delta_store.latest(found.store) is None
+        (project.store / GATE).unlink()
+        assert delta_store.latest(project.store) is None
         assert next(loop.results()).publication == 1
 
 
@@ -209,14 +215,14 @@ def test_a_stop_of_the_whole_service_leaves_no_process(
 
 
 def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> None:
-    told = strategies.many_felt(11, 20)
+    transcript = strategies.many_felt(11, 20)
     chance = random.Random(7)
     (tmp_path / "batch").mkdir()
     (tmp_path / "live").mkdir()
-    batch = Arrivals([told], tmp_path / "batch", 1, "wholly shuffled")
+    batch = Arrivals([transcript], tmp_path / "batch", 1, "wholly shuffled")
     batch.arrive(0)
     batch.run(is_last=True)
-    live = Arrivals([told], tmp_path / "live", KILLS + 1, "wholly shuffled")
+    live = Arrivals([transcript], tmp_path / "live", KILLS + 1, "wholly shuffled")
     command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--every", "0s", "--json",
                "--config", str(tmp_path / "live")]  # fmt: skip
     for part in range(KILLS):
@@ -231,5 +237,5 @@ def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> Non
         process.communicate()
     live.arrive(KILLS)
     live.run(is_last=True)
-    expected, came = contents(batch.settings), contents(live.settings)
-    assert {name for name in expected if expected[name] != came[name]} == set()
+    expected, actual = contents(batch.settings), contents(live.settings)
+    assert {name for name in expected if expected[name] != actual[name]} == set()

@@ -36,26 +36,26 @@ def named(text: str) -> list[str]:
 
 def test_sources_that_come_later_are_those_of_one_batch(tmp_path: Path) -> None:
     """One after the other, with all that they held since ever; files of those before are gone."""
-    told = with_copies(strategies.many_felt(5, CUSTOMERS), 5)
+    transcript = with_copies(strategies.many_felt(5, CUSTOMERS), 5)
     for name in ("batch", "later"):
         (tmp_path / name).mkdir()
-    batch = Arrivals([told], tmp_path / "batch", 1, "wholly shuffled", 5)
+    batch = Arrivals([transcript], tmp_path / "batch", 1, "wholly shuffled", 5)
     batch.arrive(0)
     batch.run(is_last=True)
-    later = Arrivals([told], tmp_path / "later", 1, "wholly shuffled", 5)
+    later = Arrivals([transcript], tmp_path / "later", 1, "wholly shuffled", 5)
     later.arrive(0)
     place = tmp_path / "later" / "rejse.toml"
     text = place.read_text()
-    every = named(text)
-    assert len(every) > 3
+    names = named(text)
+    assert len(names) > 3
     late = 0
-    for n in range(1, len(every) + 1):
-        place.write_text(without(text, every[n:]))
+    for n in range(1, len(names) + 1):
+        place.write_text(without(text, names[n:]))
         later.settings = load(place)
-        frontier = {name: at for name, at in told.frontiers.items() if name in every[:n]}
+        frontier = {name: at for name, at in transcript.frontiers.items() if name in names[:n]}
         result = run(later.settings, RunRequest(complete_until=frontier, audit=None))
-        assert result.counts["read"] == len(lines(tmp_path / "later", every[n - 1]))
-        for path in (tmp_path / "later" / "arrived").glob(f"*.{every[n - 1]}.jsonl"):
+        assert result.counts["read"] == len(lines(tmp_path / "later", names[n - 1]))
+        for path in (tmp_path / "later" / "arrived").glob(f"*.{names[n - 1]}.jsonl"):
             path.unlink()
         late += result.counts["late"]
     assert late > 0, "what is older than what the others had said to be complete"
@@ -63,12 +63,12 @@ def test_sources_that_come_later_are_those_of_one_batch(tmp_path: Path) -> None:
         later.settings,
         RunRequest(
             "repair",
-            span=(micros(datetime(2020, 1, 1, tzinfo=UTC)), max(told.frontiers.values())),
+            span=(micros(datetime(2020, 1, 1, tzinfo=UTC)), max(transcript.frontiers.values())),
             audit=None,
         ),
     )
-    expected, came = contents(batch.settings), contents(later.settings)
-    assert {name for name in expected if expected[name] != came[name]} == set()
+    expected, actual = contents(batch.settings), contents(later.settings)
+    assert {name for name in expected if expected[name] != actual[name]} == set()
 
 
 def lines(folder: Path, source: str) -> list[str]:
@@ -76,14 +76,14 @@ def lines(folder: Path, source: str) -> list[str]:
 
 
 def test_a_source_is_retired_without_its_files(tmp_path: Path) -> None:
-    found = archived(tmp_path)
+    project = archived(tmp_path)
     text = (tmp_path / "rejse.toml").read_text()
     (tmp_path / "rejse.toml").write_text(
         text.replace("[sources.crm]", "[sources.crm]\nretired = true")
     )
     result = once(load(tmp_path))
     assert (result.status, result.counts["read"]) == ("published", 0)
-    with connect(found.store) as con:
+    with connect(project.store) as con:
         assert con.sql("select count(*) from events").fetchall() == [(2,)]
 
 
@@ -102,7 +102,7 @@ def test_what_else_changes_a_source_needs_its_files(tmp_path: Path, change: str)
 def archived(folder: Path) -> Settings:
     """Two sources were read, and the file of one is gone since."""
     files = {"crm1.jsonl": jsonl([row(0)]), "web1.jsonl": jsonl([row(1)])}
-    found = installation(folder, files, {"crm": "crm*.jsonl", "web": "web*.jsonl"})
-    once(found)
+    project = installation(folder, files, {"crm": "crm*.jsonl", "web": "web*.jsonl"})
+    once(project)
     (folder / "crm1.jsonl").unlink()
-    return found
+    return project

@@ -64,8 +64,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, RunRe
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         more = "[windows]\nmax_events = 8\n[surveys.csat]\nsatisfied_from = 3.5"
-        found = installation(folder, files, sources, more)
-        yield found, once(found)
+        project = installation(folder, files, sources, more)
+        yield project, once(project)
 
 
 def test_every_row_read_is_accounted_for(mixed: tuple[Any, RunResult]) -> None:
@@ -81,15 +81,15 @@ def test_every_row_read_is_accounted_for(mixed: tuple[Any, RunResult]) -> None:
 
 
 def test_the_publication_says_what_the_run_says(mixed: tuple[Any, RunResult]) -> None:
-    found, result = mixed
-    with connect(found.store) as con:
+    project, result = mixed
+    with connect(project.store) as con:
         events = con.sql("select source, id from events order by all").fetchall()
         refused = con.sql("select reason, count(*) from rejects group by 1 order by 1").fetchall()
-        told = con.sql("select run_id, n_read, n_kept, difference from runs").fetchall()
+        runs = con.sql("select run_id, n_read, n_kept, difference from runs").fetchall()
         csat = con.sql("select columns('csat_.*') from v_publication").fetchall()
     assert events == [*(("crm", f"e{n}") for n in range(5)), ("web", "e0")]
     assert dict(refused) == dict(result.reasons)
-    assert told == [(result.run_id, 21, 6, 0)]
+    assert runs == [(result.run_id, 21, 6, 0)]
     assert csat == [(1, 5, 3.5)]
     assert result.tables["events"] == 6
 
@@ -97,66 +97,69 @@ def test_the_publication_says_what_the_run_says(mixed: tuple[Any, RunResult]) ->
 def test_events_of_one_customer_in_several_files_make_one_journey(
     mixed: tuple[Any, RunResult],
 ) -> None:
-    found, _ = mixed
-    with connect(found.store) as con:
-        said = con.sql("select n_events, count(*) from v_journeys group by 1 order by 1").fetchall()
+    project, _ = mixed
+    with connect(project.store) as con:
+        counted = con.sql(
+            "select n_events, count(*) from v_journeys group by 1 order by 1"
+        ).fetchall()
     # Customer 0: e0 of crm (a), e4 (b), e0 of web; the others have one event left each.
-    assert said == [(1, 3), (3, 1)]
+    assert counted == [(1, 3), (3, 1)]
 
 
 def test_identities_lie_in_quarantine_only(mixed: tuple[Any, RunResult]) -> None:
-    found, _ = mixed
+    project, _ = mixed
     words = ("Quixote", "Talkative", "example.test")
     seen = {"quarantine": 0, "elsewhere": 0}
-    for name in files_of(found.store):
-        path = found.store / name
-        said = path.read_bytes().decode("utf-8", "replace")
+    for name in files_of(project.store):
+        path = project.store / name
+        content = path.read_bytes().decode("utf-8", "replace")
         if path.suffix == ".parquet":
-            said += json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str)
+            content += json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str)
         where = "quarantine" if name.startswith("quarantine/") else "elsewhere"
-        seen[where] += any(word in said for word in words)
+        seen[where] += any(word in content for word in words)
     assert seen["elsewhere"] == 0
     assert seen["quarantine"] > 0  # so the search does find them
 
 
 def test_the_quarantine_is_its_owners_alone(mixed: tuple[Any, RunResult]) -> None:
-    found, _ = mixed
-    folder = found.store / "quarantine"
+    project, _ = mixed
+    folder = project.store / "quarantine"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
 
 
 def test_the_key_lies_nowhere_in_the_store(mixed: tuple[Any, RunResult]) -> None:
-    found, _ = mixed
+    project, _ = mixed
     forms = (KEY.encode(), bytes.fromhex(KEY), KEY.upper().encode())
-    for name in files_of(found.store):
-        data = (found.store / name).read_bytes()
+    for name in files_of(project.store):
+        data = (project.store / name).read_bytes()
         if name.endswith(".parquet"):
-            data += json.dumps(pq.ParquetFile(found.store / name).read().to_pylist(),
-                               default=str).encode()  # fmt: skip
+            data += json.dumps(
+                pq.ParquetFile(project.store / name).read().to_pylist(), default=str
+            ).encode()
         assert not any(form in data for form in forms), name
 
 
 def test_no_scratch_is_left(mixed: tuple[Any, RunResult]) -> None:
-    found, _ = mixed
-    assert not list(found.store.glob(".scratch*"))
+    project, _ = mixed
+    assert not list(project.store.glob(".scratch*"))
 
 
 def test_the_same_inputs_again_change_nothing(mixed: tuple[Any, RunResult]) -> None:
-    found, result = mixed
-    before = files_of(found.store)
-    again, zeros = once(found), dict.fromkeys(result.counts, 0)  # who sums counts none twice
+    project, result = mixed
+    before = files_of(project.store)
+    again, zeros = once(project), dict.fromkeys(result.counts, 0)  # who sums counts none twice
     assert (again.status, again.publication) == ("nothing_new", result.publication)
     assert (again.run_id, again.counts, again.tables) == (None, zeros, result.tables)
-    assert files_of(found.store) == before
+    assert files_of(project.store) == before
 
 
 def test_described_columns_reach_the_files(mixed: tuple[Any, RunResult]) -> None:
-    found, _ = mixed
+    project, _ = mixed
     tables = ("journeys", "journeys_live", "steps", "steps_live", "events", "rejects")
     checked = 0
     for name in tables:
-        for path in (found.store / name).glob("part-*.parquet"):
+        for path in (project.store / name).glob("part-*.parquet"):
             declared = published_tables.schema(name)
             assert declared is not None
             for field in pq.read_schema(path):
@@ -171,14 +174,14 @@ def test_described_columns_reach_the_files(mixed: tuple[Any, RunResult]) -> None
 
 
 def test_changed_files_make_a_new_publication(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    assert once(found).publication == 1
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    assert once(project).publication == 1
     (tmp_path / "b.jsonl").write_text(lines([row(4)]))
-    second = once(found)
+    second = once(project)
     assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 1)
-    with connect(found.store) as con:
+    with connect(project.store) as con:
         assert con.sql("select n_events from v_journeys").fetchall() == [(2,)]
-    with connect(found.store, 1) as con:
+    with connect(project.store, 1) as con:
         assert con.sql("select n_events from v_journeys").fetchall() == [(1,)]
 
 
@@ -190,27 +193,27 @@ def test_changed_files_make_a_new_publication(tmp_path: Path) -> None:
 def test_nothing_kept_is_an_empty_publication(
     tmp_path: Path, text: str, reasons: dict[str, int]
 ) -> None:
-    found = installation(tmp_path, {"a.jsonl": text})
-    result = once(found)
+    project = installation(tmp_path, {"a.jsonl": text})
+    result = once(project)
     assert result.status == "published"
     assert balanced(result)
     assert dict(result.reasons) == reasons
-    with connect(found.store) as con:
+    with connect(project.store) as con:
         assert con.sql("select count(*) from v_journeys").fetchall() == [(0,)]
         assert con.sql("select count(*) from events").fetchall() == [(0,)]
         assert con.sql("select count(*) from rejects").fetchall() == [(sum(reasons.values()),)]
-    assert once(found).status == "nothing_new"
+    assert once(project).status == "nothing_new"
 
 
 def test_a_source_without_rows_holds_journeys_open_unless_it_is_complete(tmp_path: Path) -> None:
     rows = [row(0), row(4, time="2026-06-01T00:00:00Z", identity="late")]
     files = {"a.jsonl": lines(rows), "b.log": ""}
-    found = installation(tmp_path, files, {"crm": "a.jsonl", "web": "b.log"})
-    held = run(found, RunRequest(audit=None))
+    project = installation(tmp_path, files, {"crm": "a.jsonl", "web": "b.log"})
+    held = run(project, RunRequest(audit=None))
     assert "web" not in held.frontiers or held.frontiers["web"] <= held.frontiers["crm"]
     assert held.tables["journeys"] == 0
-    told = run(found, RunRequest(audit=None, complete_until={"web": 1_900_000_000_000_000}))
-    assert (told.tables["journeys"], told.tables["journeys_live"]) == (1, 1)
+    closed = run(project, RunRequest(audit=None, complete_until={"web": 1_900_000_000_000_000}))
+    assert (closed.tables["journeys"], closed.tables["journeys_live"]) == (1, 1)
 
 
 def named(folder: Path, settings_of_crm: str = "") -> settings.Settings:
@@ -219,14 +222,14 @@ def named(folder: Path, settings_of_crm: str = "") -> settings.Settings:
         "a.jsonl": lines([row(0, channel="siebel"), row(1, channel="sap")]),
         "b.log": lines([row(2)]),
     }
-    found = installation(folder, files, {"crm": "a.jsonl", "web": "b.log"})
+    project = installation(folder, files, {"crm": "a.jsonl", "web": "b.log"})
     (folder / "named.sql").write_text(
         SELECT.replace("channel", "'web' as channel, channel as source")
     )
     text = (folder / "rejse.toml").read_text()
     named = f'"named.sql"\n{settings_of_crm}'
     (folder / "rejse.toml").write_text(text.replace('"map.sql"', named, 1))
-    return settings.load(found.root)
+    return settings.load(project.root)
 
 
 def moment(hour: int, minute: int, second: int = 0) -> int:
@@ -237,8 +240,10 @@ def moment(hour: int, minute: int, second: int = 0) -> int:
 def test_disorder_holds_for_every_name_that_a_source_delivers(tmp_path: Path) -> None:
     result = run(named(tmp_path, 'disorder = "30s"'), RunRequest(audit=None))
     assert result.frontiers == {
-        "siebel": moment(8, 59, 30), "sap": moment(9, 0, 30), "web": moment(9, 2),
-    }  # fmt: skip
+        "siebel": moment(8, 59, 30),
+        "sap": moment(9, 0, 30),
+        "web": moment(9, 2),
+    }
 
 
 def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None:
@@ -248,12 +253,12 @@ def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None
 
 
 def test_where_every_source_is_retired_all_is_final(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])}, {"crm": "a.jsonl"})
-    text = (found.root / "rejse.toml").read_text()
-    (found.root / "rejse.toml").write_text(
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])}, {"crm": "a.jsonl"})
+    text = (project.root / "rejse.toml").read_text()
+    (project.root / "rejse.toml").write_text(
         text.replace("[sources.crm]", "[sources.crm]\nretired = true")
     )
-    result = run(settings.load(found.root), RunRequest(audit=None))
+    result = run(settings.load(project.root), RunRequest(audit=None))
     assert (result.tables["journeys"], result.tables["journeys_live"]) == (2, 0)
 
 
@@ -264,11 +269,13 @@ def test_a_frontier_of_a_source_or_of_a_name_it_delivers(tmp_path: Path) -> None
 
 
 def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
-    found = named(tmp_path)
-    said = r"sibel=.*crm, web, or a name that came: sap, siebel, web; did you mean siebel.*nothing"
-    with pytest.raises(UnknownSourceError, match=said):
-        run(found, RunRequest(audit=None, complete_until={"sibel": 1}))
-    assert not (found.store / "current").exists()
+    project = named(tmp_path)
+    message = (
+        r"sibel=.*crm, web, or a name that came: sap, siebel, web; did you mean siebel.*nothing"
+    )
+    with pytest.raises(UnknownSourceError, match=message):
+        run(project, RunRequest(audit=None, complete_until={"sibel": 1}))
+    assert not (project.store / "current").exists()
     (tmp_path / "plain").mkdir()
     plain = installation(tmp_path / "plain", {}, {"crm": "a.jsonl"})
     with pytest.raises(UnknownSourceError, match=r"cmr=.*configured source: crm; did you mean crm"):
@@ -277,18 +284,21 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
 
 def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
     answers = [{**row(n), "activity": "nps", "channel": "journey"} for n in range(2)]
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)]), "x.jsonl": lines(answers)},
-                         {"crm": "a.jsonl", "svy": "x.jsonl"})  # fmt: skip
+    project = installation(
+        tmp_path,
+        {"a.jsonl": lines([row(0)]), "x.jsonl": lines(answers)},
+        {"crm": "a.jsonl", "svy": "x.jsonl"},
+    )
     (tmp_path / "x.sql").write_text(
         "select 'panel' as source, id, cast(time as timestamptz) as time, identity,"
         " activity as instrument, channel as level from source"
     )
-    said = (tmp_path / "rejse.toml").read_text()
-    head, name, tail = said.partition("[sources.svy]\n")
+    text = (tmp_path / "rejse.toml").read_text()
+    head, name, tail = text.partition("[sources.svy]\n")
     kind = 'kind = "experience"\n' + tail.replace("map.sql", "x.sql")
     (tmp_path / "rejse.toml").write_text(head + name + kind)
     result = run(
-        settings.load(found.root),
+        settings.load(project.root),
         RunRequest(audit=None, complete_until={"panel": 1_900_000_000_000_000}),
     )
     assert (result.status, result.counts["kept"]) == ("published", 3)
@@ -296,9 +306,9 @@ def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
 
 
 def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     with pytest.raises(beam_graph.BeamOptionsError, match="after --: Unexpected pipeline runner"):
-        once(found, beam_args=["--runner=Nonsense"])
+        once(project, beam_args=["--runner=Nonsense"])
 
 
 # --- failure -----------------------------------------------------------------------------------
@@ -308,8 +318,8 @@ def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
 def test_a_failing_worker_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beam_args: tuple[str, ...]
 ) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    assert once(found).publication == 1
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    assert once(project).publication == 1
     (tmp_path / "a.jsonl").write_text(lines([row(0), row(1)]))
 
     def breaks(stage: Any) -> Any:
@@ -319,15 +329,15 @@ def test_a_failing_worker_leaves_no_trace(
     with monkeypatch.context() as patch:
         patch.setattr(stage_steps.Stage, "finish_bundle", breaks)
         with pytest.raises(Exception, match=r"a worker broke, [1-9]"):
-            once(found, beam_args=beam_args)
-    assert not list(found.store.glob(".scratch-*"))
-    with connect(found.store) as con:
+            once(project, beam_args=beam_args)
+    assert not list(project.store.glob(".scratch-*"))
+    with connect(project.store) as con:
         assert con.sql("select count(*) from events").fetchall() == [(1,)]
-    assert once(found).publication == 2  # and the lock is free again
+    assert once(project).publication == 2  # and the lock is free again
 
 
 def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
     execute = local_graph.execute
 
     def loses(plan: Any, workers: Any) -> Any:
@@ -336,22 +346,22 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(local_graph, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):
-        once(found)
-    assert not (found.store / "current").exists()
+        once(project)
+    assert not (project.store / "current").exists()
 
 
 def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
     monkeypatch.setattr(staging.Stage, "add", spoil_scores)
     with pytest.raises(SystemExit) as left:
         main.main(["run", "-c", str(tmp_path), "--complete", "--json"])
-    said = json.loads(capsys.readouterr().out)
+    report = json.loads(capsys.readouterr().out)
     assert left.value.code == 1
-    assert (said["status"], said["publication"]) == ("audit_failed", None)
-    assert any("friction_score" in finding for finding in said["findings"])
-    assert not (found.store / "current").exists()
+    assert (report["status"], report["publication"]) == ("audit_failed", None)
+    assert any("friction_score" in finding for finding in report["findings"])
+    assert not (project.store / "current").exists()
     # The table of publications comes first of all, so that a lost one is told from none at all.
-    assert [log.parent.name for log in found.store.glob("*/_delta_log")] == ["publications"]
-    assert store.publications(found.store) == []
+    assert [log.parent.name for log in project.store.glob("*/_delta_log")] == ["publications"]
+    assert store.publications(project.store) == []

@@ -47,13 +47,13 @@ def day(number: int) -> tuple[int, int]:
     return NEW_YEAR + (number - 1) * DAY, NEW_YEAR + number * DAY
 
 
-def said(found: settings.Settings) -> list[list[tuple[Any, ...]]]:
-    with connect(found.store) as con:
+def content(project: settings.Settings) -> list[list[tuple[Any, ...]]]:
+    with connect(project.store) as con:
         return [list(con.sql(question).fetchall()) for question in TOLD]
 
 
-def ids(found: settings.Settings) -> set[str]:
-    return {row[0] for row in said(found)[0]}
+def ids(project: settings.Settings) -> set[str]:
+    return {row[0] for row in content(project)[0]}
 
 
 @pytest.fixture(autouse=True)
@@ -72,26 +72,26 @@ def test_spans_one_after_the_other_give_what_one_run_gives(tmp_path: Path) -> No
         assert balanced(result)
         read.append((result.counts["read"], result.counts["kept"], result.counts["rejected"]))
     assert read == [(4, 3, 1), (3, 2, 1), (3, 2, 1)]
-    assert said(parts) == said(whole)
+    assert content(parts) == content(whole)
     last = once(parts)  # reads the files as wholes at last
     assert (last.counts["read"], last.counts["kept"], last.counts["duplicate"]) == (8, 0, 7)
-    assert said(parts) == said(whole)
+    assert content(parts) == content(whole)
     assert once(parts).status == "nothing_new"
 
 
 def test_a_span_leaves_the_rest_for_another_run(tmp_path: Path) -> None:
-    found = installation(tmp_path, FILES)
-    once(found, span=day(1))
-    assert ids(found) == {"a1", "b1", "b0"}
-    before = files_of(found.store)
-    assert once(found, span=day(1)).status == "nothing_new"
-    assert files_of(found.store) == before
-    assert once(found, span=(day(2)[0], 2**63 - 1)).counts["kept"] == 4
+    project = installation(tmp_path, FILES)
+    once(project, span=day(1))
+    assert ids(project) == {"a1", "b1", "b0"}
+    before = files_of(project.store)
+    assert once(project, span=day(1)).status == "nothing_new"
+    assert files_of(project.store) == before
+    assert once(project, span=(day(2)[0], 2**63 - 1)).counts["kept"] == 4
 
 
 def test_where_all_must_be_read_anew_a_span_is_refused(tmp_path: Path) -> None:
-    found = installation(tmp_path, FILES)
-    once(found)
+    project = installation(tmp_path, FILES)
+    once(project)
     (tmp_path / "rejse.toml").write_text(
         (tmp_path / "rejse.toml").read_text() + '\n[windows]\nrepeat = "3d"\n'
     )

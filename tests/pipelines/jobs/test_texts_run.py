@@ -25,7 +25,12 @@ SAID = f"Terrible service by Mette Canary. {KEPT}. Call 40 30 20 10, kanin@hule.
 
 def story(keep: str, keep_for: str = "36500d") -> Transcript:
     """A complaint in words, one that no rule lets pass, and a score."""
-    said = {"instrument": "complaint", "text": SAID, "language": "en", "touchpoint": "web page"}
+    complaint = {
+        "instrument": "complaint",
+        "text": SAID,
+        "language": "en",
+        "touchpoint": "web page",
+    }
     mette, moon = {"actor_id": "Mette Canary"}, {"level": "moon"}
     return Transcript(
         "texts",
@@ -34,11 +39,11 @@ def story(keep: str, keep_for: str = "36500d") -> Transcript:
         {"all": "900d"},
         {"texts": {"keep": keep, "keep_for": keep_for}},
         experience=(
-            {"time": "1h", **said, **mette},
+            {"time": "1h", **complaint, **mette},
             {"time": "2h", "raw": 9},
-            {"time": "3h", **said, **moon},
+            {"time": "3h", **complaint, **moon},
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def contents(store: Path) -> Iterator[tuple[str, str]]:
             yield name, str(pq.ParquetFile(path).read().to_pylist())
 
 
-def found(store: Path, words: tuple[str, ...]) -> set[tuple[str, str]]:
+def places_of(store: Path, words: tuple[str, ...]) -> set[tuple[str, str]]:
     """(table or folder, word) of all places in which one of the words stands."""
     return {
         (name.partition("/")[0], word)
@@ -74,7 +79,7 @@ def found(store: Path, words: tuple[str, ...]) -> set[tuple[str, str]]:
 
 def test_a_dropped_text_is_in_no_file(dropped: tuple[Run, Path]) -> None:
     done, store = dropped
-    assert found(store, CANARIES) == set()
+    assert places_of(store, CANARIES) == set()
     assert dict(done.result.reasons) == {"unknown_level": 1}
     assert any(name.startswith("quarantine/") for name, _ in contents(store)), "a reject was kept"
     (row,) = rows(done.con, "select * from v_experience where has_text")
@@ -84,15 +89,15 @@ def test_a_dropped_text_is_in_no_file(dropped: tuple[Run, Path]) -> None:
 
 def test_a_kept_text_is_redacted_and_apart(kept: tuple[Run, Path]) -> None:
     done, store = kept
-    assert found(store, CANARIES) == {("texts", KEPT)}
+    assert places_of(store, CANARIES) == {("texts", KEPT)}
     assert dict(done.result.reasons) == {"unknown_level": 1}, "and its reject shows no text"
     (row,) = rows(done.con, "select * from texts union all by name from texts_live")
     assert row["text_redacted"] == (
         "Terrible service by [name]. zzcanaryword. Call [phone], [email], [cpr]"
     )
-    (told,) = rows(done.con, "select * from v_experience where has_text")
+    (record,) = rows(done.con, "select * from v_experience where has_text")
     assert {k: row[k] for k in ("x_id", "customer_key", "journey_id", "language")} == {
-        k: told[k] for k in ("x_id", "customer_key", "journey_id", "language")
+        k: record[k] for k in ("x_id", "customer_key", "journey_id", "language")
     }
 
 
@@ -107,8 +112,8 @@ def test_only_its_owner_reads_a_text_and_no_view_shows_it(kept: tuple[Run, Path]
 
 
 def test_explain_tells_the_sentiment(dropped: tuple[Run, Path]) -> None:
-    told = explain(dropped[0].con, "worst").text()
-    assert "the customer complained, in words of sentiment 0.26 (en)" in told
+    text = explain(dropped[0].con, "worst").text()
+    assert "the customer complained, in words of sentiment 0.26 (en)" in text
 
 
 def published(folder: Path, **texts: Any) -> int:
@@ -126,13 +131,13 @@ def published(folder: Path, **texts: Any) -> int:
 def test_a_text_goes_out_of_earlier_publications_too(tmp_path: Path) -> None:
     Run([story("redacted")], tmp_path)
     store = tmp_path / "store"
-    assert found(store, (KEPT,))
+    assert places_of(store, (KEPT,))
     assert published(tmp_path, keep="redacted", keep_for="1d") == 0, "it is older than a day"
-    assert found(store, (KEPT,)) == set()
+    assert places_of(store, (KEPT,)) == set()
     assert published(tmp_path, keep="redacted", keep_for="36500d") == 1
-    assert found(store, (KEPT,))
+    assert places_of(store, (KEPT,))
     assert published(tmp_path, keep="dropped") == 0
-    assert found(store, (KEPT,)) == set()
+    assert places_of(store, (KEPT,)) == set()
 
 
 def test_the_same_texts_on_the_same_day_are_nothing_new(tmp_path: Path) -> None:
@@ -140,4 +145,4 @@ def test_the_same_texts_on_the_same_day_are_nothing_new(tmp_path: Path) -> None:
     settings = load(tmp_path / "rejse.toml")
     frontiers = story("redacted").frontiers
     assert run(settings, RunRequest(complete_until=frontiers, audit=None)).status == "nothing_new"
-    assert found(tmp_path / "store", (KEPT,)), "a run that finds nothing new keeps the texts"
+    assert places_of(tmp_path / "store", (KEPT,)), "a run that finds nothing new keeps the texts"

@@ -47,13 +47,13 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def tell(settings: Settings) -> Tell:
-    def told(until: datetime) -> str:
+    def text_until(until: datetime) -> str:
         at = int(until.timestamp()) * 1_000_000
         run(settings, RunRequest(complete_until=dict.fromkeys(settings.sources, at), audit=None))
         with connect(settings.store) as con:
             return explain(con, "IN-story").text()
 
-    return told
+    return text_until
 
 
 def receive(folder: Path) -> None:

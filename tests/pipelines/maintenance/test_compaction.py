@@ -69,8 +69,8 @@ def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
     assert latest is not None
     for name, order in (("events", "time"), ("steps", "step_id")):
         (path,) = delta_store.files(tmp_path, name, latest.versions[name])
-        found = delta_store.read(tmp_path / path).select(["customer_key", order]).to_pylist()
-        keys = [tuple(row.values()) for row in found]
+        rows = delta_store.read(tmp_path / path).select(["customer_key", order]).to_pylist()
+        keys = [tuple(row.values()) for row in rows]
         assert keys == sorted(keys)
 
 
@@ -82,13 +82,12 @@ def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
     assert len(delta_store.publications(tmp_path)) == 2
 
 
-def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "SMALL", 2)
-    monkeypatch.setattr(staging, "FILE", 4)
-    scattered(tmp_path)
-    done = compact.compact(tmp_path)
-    assert "steps" not in done.tables, "each of its files has two rows"
-    assert done.tables["journeys"] == compact.Rewritten(6, 2, 0), "at most four rows a file"
+def test_small_files_are_joined_up_to_a_full_one() -> None:
+    small, most = compact.SMALL, staging.FILE
+    rows = {"a": small - 1, "b": small, "c": small - 1, "d": 2, "e": 1, "f": most, "g": most}
+    files = [compact._File(path, n, "") for path, n in rows.items()]
+    bins = compact._bins(files, stale={"g"})
+    assert [[file.path for file in group] for group in bins] == [["a", "c", "d"], ["e"], ["g"]]
 
 
 def test_no_publication_is_no_compaction(tmp_path: Path) -> None:
@@ -118,7 +117,7 @@ def test_rows_past_their_retention_go_with_their_journey(tmp_path: Path) -> None
     # journeys 1 to 6 end on 3 to 8 March at 10; kept are those from the 4th on, evidence the 6th
     assert done.tables["journeys"] == compact.Rewritten(6, 1, 1)
     seen = contents(tmp_path)
-    assert {name: len(found) for name, found in seen.items()} == {
+    assert {name: len(rows) for name, rows in seen.items()} == {
         "events": 12, "journeys": 5, "steps": 10, "sessions": 10, "friction_evidence": 3, "runs": 1,
     }  # fmt: skip
     latest = delta_store.latest(tmp_path)
@@ -135,7 +134,7 @@ def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("given", "message"),
     [
         ({"tables": {"journey": "9d"}}, "did you mean journeys"),
         ({"tables": {"dreams": "9d"}}, "known are events, experience"),
@@ -145,6 +144,6 @@ def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:
         ({"publications": "1h"}, "greater than or equal"),
     ],
 )
-def test_a_retention_that_makes_no_sense_is_refused(said: dict[str, object], message: str) -> None:
+def test_a_retention_that_makes_no_sense_is_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RetentionSettings.model_validate(said)
+        RetentionSettings.model_validate(given)

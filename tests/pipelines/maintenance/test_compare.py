@@ -29,7 +29,7 @@ def with_events(rows: Rows) -> Rows:
     return rows
 
 
-def one(n: int, steps: int = 1, **own: Any) -> Rows:
+def single(n: int, steps: int = 1, **own: Any) -> Rows:
     return with_events(journey(n, [{}] * steps, **own))
 
 
@@ -51,28 +51,33 @@ def diff(root: Path, older: Rows, newer: Rows, **own: Any) -> dict[str, tuple[st
     """Band before, after and cause by journey, of two publications with these rows."""
     published(root, older, frontiers={"crm": micros(APRIL)})
     published(root, newer, number=2, **{"frontiers": {"crm": micros(APRIL)}, **own})
-    found = compare.publications(root, 1, 2)
-    return {row[0]: (row[2], row[3], row[6]) for row in found.rows}
+    comparison = compare.publications(root, 1, 2)
+    return {row[0]: (row[2], row[3], row[6]) for row in comparison.rows}
 
 
 def test_equal_publications_differ_in_nothing(tmp_path: Path) -> None:
-    rows = joined(one(1, **GOOD), one(2, **BAD))
+    rows = joined(single(1, **GOOD), single(2, **BAD))
     assert diff(tmp_path, rows, rows) == {}
 
 
 def test_each_cause_is_told(tmp_path: Path) -> None:
     """Nine journeys, each changed in one way; those that keep their band are not listed."""
-    older = joined(*(one(n, **GOOD) for n in range(1, 7)), one(8, 2, **GOOD), one(9, **GOOD))
-    late = one(2, 2, **BAD)  # its second event is of 4 March
-    new = one(3, 2, **BAD, started_at=APRIL)
-    old_start = one(3, **GOOD, started_at=APRIL)
+    older = joined(
+        *(single(n, **GOOD) for n in range(1, 7)),
+        single(8, 2, **GOOD),
+        single(9, **GOOD),
+    )
+    late = single(2, 2, **BAD)  # its second event is of 4 March
+    new = single(3, 2, **BAD, started_at=APRIL)
+    old_start = single(3, **GOOD, started_at=APRIL)
     older["journeys"] = [r for r in older["journeys"] if r["journey_id"] != "j0003"]
     older["steps"] = [r for r in older["steps"] if r["journey_id"] != "j0003"]
     older["events"] = [r for r in older["events"] if not r["id"].startswith("j0003")]
     older = joined(older, old_start)
     newer = joined(
-        one(1, **{**GOOD, "friction_score": 3.0}), late, new, one(4, **BAD), one(5, **GOOD),
-        one(6, **BAD), one(7, **GOOD, started_at=APRIL), one(8, 1, **BAD),
+        single(1, **{**GOOD, "friction_score": 3.0}), late, new, single(4, **BAD),
+        single(5, **GOOD), single(6, **BAD), single(7, **GOOD, started_at=APRIL),
+        single(8, 1, **BAD),
     )  # fmt: skip
     newer["experience"] = [answer(4, 1.0)]
     newer["journey_experience"] = [felt(4, 41.0, "poor"), felt(5, 45.0, "poor")]
@@ -86,11 +91,11 @@ def test_each_cause_is_told(tmp_path: Path) -> None:
         "j0007": ("absent", "good", "new events"),
         "j0008": ("good", "poor", "withdrawn events"),
         "j0009": ("good", "absent", "withdrawn events"),
-    }  # fmt: skip
+    }
 
 
 def test_time_alone_and_a_new_program_are_told_apart(tmp_path: Path) -> None:
-    older, newer = one(1, **GOOD), one(1, **BAD)
+    older, newer = single(1, **GOOD), single(1, **BAD)
     later = {"crm": micros(APRIL) + 1}
     assert diff(tmp_path / "a", older, newer, frontiers=later)["j0001"][2] == "time"
     assert diff(tmp_path / "b", older, newer)["j0001"][2] == "program"
@@ -98,30 +103,41 @@ def test_time_alone_and_a_new_program_are_told_apart(tmp_path: Path) -> None:
 
 def test_the_same_events_cut_otherwise_are_no_new_events(tmp_path: Path) -> None:
     """Other rules made two journeys of one: none of their events is new or gone."""
-    older, newer = one(1, 2, **GOOD), joined(one(1, 1, **GOOD), one(2, 1, **BAD))
+    older, newer = (
+        single(1, 2, **GOOD),
+        joined(single(1, 1, **GOOD), single(2, 1, **BAD)),
+    )
     newer["steps"][1] |= {
-        "event_ids": ["crm/j0001-2"], "customer_key": store_builder.key_of(1),
-    }  # fmt: skip
+        "event_ids": ["crm/j0001-2"],
+        "customer_key": store_builder.key_of(1),
+    }
     newer["journeys"][1]["customer_key"] = store_builder.key_of(1)
-    found = diff(tmp_path, older, newer, config_version="0ther")
-    assert found == {"j0002": ("absent", "poor", "rules")}
+    changes = diff(tmp_path, older, newer, config_version="0ther")
+    assert changes == {"j0002": ("absent", "poor", "rules")}
 
 
 def test_events_of_another_person_are_identity(tmp_path: Path) -> None:
-    older, newer = one(1, **GOOD), one(1, **GOOD, customer_key=store_builder.key_of(5))
+    older, newer = (
+        single(1, **GOOD),
+        single(1, **GOOD, customer_key=store_builder.key_of(5)),
+    )
     newer["journeys"][0]["journey_id"] = newer["steps"][0]["journey_id"] = "j0005"
-    found = diff(tmp_path, older, newer)
-    assert found["j0005"] == ("absent", "good", "identity")
+    changes = diff(tmp_path, older, newer)
+    assert changes["j0005"] == ("absent", "good", "identity")
 
 
 def test_counts_are_for_people_and_rows_for_machines(tmp_path: Path) -> None:
-    published(tmp_path, joined(one(1, **GOOD), one(2, **GOOD), one(3, **BAD)))
-    published(tmp_path, joined(one(1, **BAD), one(2, **BAD), one(3, **BAD)), number=2)
-    found = compare.publications(tmp_path, 1, 2)
-    assert found.counted() == [("program", "good", "poor", 2)]
-    said = found.as_dict()
-    assert (said["n_journeys"], said["n_changed"], len(said["journeys"])) == (3, 2, 2)
-    assert said["journeys"][0]["health_before"] == 90.0
+    published(tmp_path, joined(single(1, **GOOD), single(2, **GOOD), single(3, **BAD)))
+    published(
+        tmp_path,
+        joined(single(1, **BAD), single(2, **BAD), single(3, **BAD)),
+        number=2,
+    )
+    comparison = compare.publications(tmp_path, 1, 2)
+    assert comparison.counted() == [("program", "good", "poor", 2)]
+    report = comparison.as_dict()
+    assert (report["n_journeys"], report["n_changed"], len(report["journeys"])) == (3, 2, 2)
+    assert report["journeys"][0]["health_before"] == 90.0
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

@@ -80,13 +80,16 @@ def test_nothing_of_the_erased_is_found_anywhere(there: Settings) -> None:
 
     forget(there, "customer", WHO)
     after = erasing.files_with(outputs(there), *CANARIES, KEY)
-    assert after == {one: set() for one in (*CANARIES, KEY)}
+    assert after == {canary: set() for canary in (*CANARIES, KEY)}
 
 
 def test_rows_of_others_are_as_they_were(there: Settings) -> None:
     before = erasing.contents(there)
-    mine = [name for name, found in erasing.contents(there, "nobody").items()
-            if found != before[name]]  # fmt: skip
+    mine = [
+        name
+        for name, content in erasing.contents(there, "nobody").items()
+        if content != before[name]
+    ]
     assert len(mine) > 10
     n_rejects = len(before["rejects"])
     refused = rows(there, "select count(*) from rejects")
@@ -118,10 +121,10 @@ def test_the_receipt_names_nobody_and_stands(there: Settings) -> None:
     assert rows(there, "select tombstone, identitytype, publication from erasures") == [
         (done.tombstone, "customer", done.publication)
     ]
-    told = dict(
+    receipt = dict(
         rows(there, "select unnest(map_keys(rows)), unnest(map_values(rows)) from erasures")
     )
-    assert told == dict(done.rows)
+    assert receipt == dict(done.rows)
     again = forget(there, "customer", WHO)
     assert (again.status, again.tombstone) == ("already_erased", done.tombstone)
     assert (again.publication, again.rows) == (done.publication, done.rows)
@@ -164,7 +167,7 @@ def test_one_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = erasing.digests(there)
     assert all(erasing.files_with(there.store, *CANARIES).values())
     done = forget(there, "customer", WHO)
-    assert erasing.files_with(there.store, *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(there.store, *CANARIES) == {canary: set() for canary in CANARIES}
     after = erasing.digests(there)
     before.pop("rejects"), after.pop("rejects")
     assert after == before
@@ -184,8 +187,8 @@ def is_about(line: str) -> bool:
 
 def n_lines(there: Settings) -> int:
     """Rows of the sources that are about the erased."""
-    every = (path.read_text().splitlines() for path in there.root.glob("*/*.jsonl"))
-    return sum(is_about(line) for lines in every for line in lines)
+    files = (path.read_text().splitlines() for path in there.root.glob("*/*.jsonl"))
+    return sum(is_about(line) for lines in files for line in lines)
 
 
 def test_the_same_files_bring_nothing_back(there: Settings) -> None:
@@ -203,7 +206,7 @@ def test_the_same_files_bring_nothing_back(there: Settings) -> None:
     assert erasing.advance(there, 3).status == "nothing_new"
     anew = erasing.advance(there, 3, mode="rebuild")
     assert anew.counts["erased"] == again.counts["erased"]
-    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {canary: set() for canary in CANARIES}
     assert rows(there, "select count(*) from erasures") == [(1,)], "a rebuild keeps tombstones"
 
 
@@ -231,12 +234,12 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert done.status == "published"
     assert done.counts["erased"] > 5
     assert done.counts["rejected"] == 3, "those of somebody else"
-    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {canary: set() for canary in CANARIES}
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
     run(there, RunRequest("repair", span=(0, 1_800_000_000_000_000), audit=None))
-    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {canary: set() for canary in CANARIES}
 
 
 def test_a_run_over_a_store_in_which_only_tombstones_are(
@@ -248,7 +251,7 @@ def test_a_run_over_a_store_in_which_only_tombstones_are(
     erasing.arrive(tmp_path, 1, [WHO, *erasing.people(3)])
     done = erasing.advance(there, 1)
     assert (done.publication, done.counts["erased"] > 5) == (2, True)
-    assert erasing.files_with(there.store, *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(there.store, *CANARIES) == {canary: set() for canary in CANARIES}
 
 
 def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
@@ -269,14 +272,20 @@ def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
         (kept,) = forgetting._without_identity(tmp_path, staged, asked)
         assert (kept == staged) is (name == "plain")
         rows = delta_store.read(tmp_path / kept.path)
-        texts = [t for column in rows.columns for one in erasing.leaves(column) for t in one]
+        texts = [
+            t
+            for column in rows.columns
+            for texts_of_row in erasing.leaves(column)
+            for t in texts_of_row
+        ]
         assert texts and mine not in map(str, texts)
         assert rows.schema == delta_store.read(tmp_path / staged.path).schema
         left[name] = rows.to_pydict()
     assert left["events"] == {
-        "customer_key": [other] * 3, "previous_key": [other, none, none],
+        "customer_key": [other] * 3,
+        "previous_key": [other, none, none],
         "who_key": [other, none, none],
-    }  # fmt: skip
+    }
     assert left["links"] == {"previous_key": [other], "who_key": [other]}
 
 
@@ -289,7 +298,7 @@ def test_any_one_goes_and_all_others_stay(
 ) -> None:
     """Journeys in files of all sizes, with the erased in some, many or none of them."""
     draw = random.Random(seed)
-    who = {f"c{n}": pseudonym(f"c{n}") for n in range(6)}
+    keys = {f"c{n}": pseudonym(f"c{n}") for n in range(6)}
     monkeypatch.setenv(settings.KEY_VARIABLE, KEY)
     there = erasing.installation(tmp_path)
     core = f"rules-{fingerprint.key_id(bytes.fromhex(KEY))}"
@@ -302,7 +311,7 @@ def test_any_one_goes_and_all_others_stay(
                     store_builder.journey(
                         100 * number + 10 * part + n, [{}, {}],
                         [{"kind": "transfer", "severity": 0.2, "at": 0}],
-                        customer_key=who[draw.choice(sorted(who))],
+                        customer_key=keys[draw.choice(sorted(keys))],
                     )
                     for n in range(draw.randint(1, 6))
                 )))
@@ -310,13 +319,13 @@ def test_any_one_goes_and_all_others_stay(
             publish.publish(
                 writer, files, store_builder.run_of(number, core_version=core), audit=None
             )
-    gone = draw.choice([*who, "c99"])
-    before, n = erasing.contents(there, pseudonym(gone)), erasing.contents(there, "nobody")
-    done = forget(there, "customer", gone)
-    assert erasing.contents(there, pseudonym(gone)) == before
+    erased = draw.choice([*keys, "c99"])
+    before, n = erasing.contents(there, pseudonym(erased)), erasing.contents(there, "nobody")
+    done = forget(there, "customer", erased)
+    assert erasing.contents(there, pseudonym(erased)) == before
     lost = {name: len(rows) - len(before[name]) for name, rows in n.items()}
     assert dict(done.rows) == {name: count for name, count in lost.items() if count}
-    assert erasing.files_with(there.store, pseudonym(gone)) == {pseudonym(gone): set()}
+    assert erasing.files_with(there.store, pseudonym(erased)) == {pseudonym(erased): set()}
 
 
 # --- the key -----------------------------------------------------------------------------------
@@ -374,10 +383,12 @@ def test_an_identity_may_come_by_standard_input(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(f"cookie:{WHO}\n"))
     code, out, _ = rejse("forget", "-", "--config", str(folder), "--yes", "--json")
-    told = json.loads(out)
-    assert (code, out.count("\n"), told["status"]) == (0, 1, "erased")
-    assert told["tombstone"] == pseudonym(prefix="erased\x1fcookie:")
-    assert (told["rows"], told["quarantined"]) == ({"rejects": 9}, 9), "as a cookie it has no rows"
+    report = json.loads(out)
+    assert (code, out.count("\n"), report["status"]) == (0, 1, "erased")
+    assert report["tombstone"] == pseudonym(prefix="erased\x1fcookie:")
+    assert (report["rows"], report["quarantined"]) == ({"rejects": 9}, 9), (
+        "as a cookie it has no rows"
+    )
 
 
 def test_no_identity_is_misuse(rejse: Command, folder: Path) -> None:

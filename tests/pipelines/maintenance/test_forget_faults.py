@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 def killed(folder: Path, *boundaries: int) -> Iterator[dict[str, Any]]:
     """What the harness tells: the undisturbed erasure, then each that died."""
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     command = [
         sys.executable,
         "-m",
@@ -49,10 +49,10 @@ def test_a_killed_erasure_is_finished_by_the_next_one_or_by_a_run(tmp_path: Path
         n - 30,
         n - 1,
     }
-    told = killed(tmp_path / "kill", *(range(n) if SOAK else sorted(some)))
-    assert next(told)["others"] == whole["others"]
-    for one in told:
-        assert one["waited"] == (one["kill"] > asked), "nothing was begun, or it is known"
-        assert (one["left"], one["waits"]) == ([], False), one
-        assert one["others"] == whole["others"]
-        assert one["publications"] == whole["publications"], "it is published once"
+    reports = killed(tmp_path / "kill", *(range(n) if SOAK else sorted(some)))
+    assert next(reports)["others"] == whole["others"]
+    for report in reports:
+        assert report["waited"] == (report["kill"] > asked), "nothing was begun, or it is known"
+        assert (report["left"], report["waits"]) == ([], False), report
+        assert report["others"] == whole["others"]
+        assert report["publications"] == whole["publications"], "it is published once"

@@ -35,7 +35,7 @@ ROWS = (
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     with (tmp_path / "links.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
@@ -50,116 +50,120 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     return made
 
 
-def test_what_links_gave_to_the_erased_goes_with_it(found: settings.Settings) -> None:
-    before = customer_by_event(found)
+def test_what_links_gave_to_the_erased_goes_with_it(project: settings.Settings) -> None:
+    before = customer_by_event(project)
     assert before["phone-1-3"] == before["ann-4"] != before["phone-1-1"]
-    gone = before["ann-4"]
-    receipt = forget(found, "customer", "ann")
+    erased = before["ann-4"]
+    receipt = forget(project, "customer", "ann")
     assert receipt.rows["events"] == 2
-    assert set(customer_by_event(found)) == {"phone-1-1", "ben-5"}
-    everything = b"".join(p.read_bytes() for p in found.store.rglob("*") if p.suffix == ".json")
-    assert gone.encode() not in everything
-    with connect(found.store) as con:
+    assert set(customer_by_event(project)) == {"phone-1-1", "ben-5"}
+    everything = b"".join(p.read_bytes() for p in project.store.rglob("*") if p.suffix == ".json")
+    assert erased.encode() not in everything
+    with connect(project.store) as con:
         ends = con.sql("select previous_key, identity_key from identity_links").fetchall()
     assert ends == [(before["phone-1-1"],) * 2]  # the wall
 
 
 OWNERS = {
     "a former one": (("2026-01-01T00:00:00Z", "", "ben"), ("2026-01-03T00:00:00Z", "", "ann")),
-    "the next one": (("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z", "ann"),
-                     ("2026-01-04T00:00:00Z", "", "ben")),
-}  # fmt: skip
+    "the next one": (
+        ("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z", "ann"),
+        ("2026-01-04T00:00:00Z", "", "ben"),
+    ),
+}
 
 
 @pytest.mark.parametrize("owners", OWNERS.values(), ids=OWNERS)
 def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
-    owners: Sequence[tuple[str, str, str]], found: settings.Settings
+    owners: Sequence[tuple[str, str, str]], project: settings.Settings
 ) -> None:
     """Neither what comes again nor what is new; and the run after an erasure has nothing to do."""
-    device = customer_by_event(found)["phone-1-1"]
-    links = [(*LINK[:2], who, "customer", since, until) for since, until, who in owners]
-    listed(found, *links)
-    once(found)
-    assert customer_by_event(found)["phone-1-3"] == customer_by_event(found)["ann-4"]
-    forget(found, "customer", "ann")
-    assert once(found).status == "nothing_new"
-    (found.root / "b.jsonl").write_text(lines([typed_row(5, "phone-1", "device")]))
-    once(found)
-    expected = customer_by_event(found)["ben-5"] if owners[-1][2] == "ben" else device
-    assert customer_by_event(found)["phone-1-5"] == expected
-    once(found, mode="rebuild")
-    told = customer_by_event(found)
-    assert told["phone-1-3"] == device
-    assert told["phone-1-5"] == expected
-    with connect(found.store) as con:
+    device = customer_by_event(project)["phone-1-1"]
+    links = [(*LINK[:2], owner, "customer", since, until) for since, until, owner in owners]
+    listed(project, *links)
+    once(project)
+    assert customer_by_event(project)["phone-1-3"] == customer_by_event(project)["ann-4"]
+    forget(project, "customer", "ann")
+    assert once(project).status == "nothing_new"
+    (project.root / "b.jsonl").write_text(lines([typed_row(5, "phone-1", "device")]))
+    once(project)
+    expected = customer_by_event(project)["ben-5"] if owners[-1][2] == "ben" else device
+    assert customer_by_event(project)["phone-1-5"] == expected
+    once(project, mode="rebuild")
+    customers = customer_by_event(project)
+    assert customers["phone-1-3"] == device
+    assert customers["phone-1-5"] == expected
+    with connect(project.store) as con:
         assert con.sql("select count(*) from identity_links").fetchall() == [(2,)]
 
 
-def test_what_was_linked_is_its_own_from_then_on(found: settings.Settings) -> None:
-    device = customer_by_event(found)["phone-1-1"]
-    forget(found, "customer", "ann")
-    (found.root / "b.jsonl").write_text(
+def test_what_was_linked_is_its_own_from_then_on(project: settings.Settings) -> None:
+    device = customer_by_event(project)["phone-1-1"]
+    forget(project, "customer", "ann")
+    (project.root / "b.jsonl").write_text(
         lines([typed_row(6, "phone-1", "device"), typed_row(7, "ann", "customer")])
     )
-    later = once(found)
+    later = once(project)
     assert balanced(later)
     assert later.counts["erased"] == 1
-    assert customer_by_event(found)["phone-1-6"] == device
-    again = once(found, mode="rebuild")
+    assert customer_by_event(project)["phone-1-6"] == device
+    again = once(project, mode="rebuild")
     assert balanced(again)
     assert again.counts["erased"] == 2
-    assert set(customer_by_event(found).values()) == {device, customer_by_event(found)["ben-5"]}
+    assert set(customer_by_event(project).values()) == {device, customer_by_event(project)["ben-5"]}
 
 
-def test_an_identity_that_is_another_ones_is_refused(found: settings.Settings) -> None:
-    before = customer_by_event(found)
+def test_an_identity_that_is_another_ones_is_refused(project: settings.Settings) -> None:
+    before = customer_by_event(project)
     with pytest.raises(LinkedError, match="erase that person"):
-        forget(found, "device", "phone-1")
-    assert customer_by_event(found) == before
-    (found.root / "links.csv").write_text(",".join((*TYPED, "valid_from", "valid_to")) + "\n")
-    once(found)
-    assert forget(found, "device", "phone-1").rows["events"] == 2
-    assert set(customer_by_event(found)) == {"ann-4", "ben-5"}
+        forget(project, "device", "phone-1")
+    assert customer_by_event(project) == before
+    (project.root / "links.csv").write_text(",".join((*TYPED, "valid_from", "valid_to")) + "\n")
+    once(project)
+    assert forget(project, "device", "phone-1").rows["events"] == 2
+    assert set(customer_by_event(project)) == {"ann-4", "ben-5"}
 
 
-def test_an_identity_whose_late_rows_are_another_ones_is_refused(found: settings.Settings) -> None:
+def test_an_identity_whose_late_rows_are_another_ones_is_refused(
+    project: settings.Settings,
+) -> None:
     """They lie in a table of their own, and go with their person too."""
-    (found.root / "b.jsonl").write_text(lines([typed_row(30, "ben", "customer")]))
-    once(found)
-    linked(found, ("phone-2", "device", "ann", "customer"))
-    (found.root / "c.jsonl").write_text(lines([typed_row(9, "phone-2", "device")]))
-    assert once(found).counts["late"] == 1
+    (project.root / "b.jsonl").write_text(lines([typed_row(30, "ben", "customer")]))
+    once(project)
+    linked(project, ("phone-2", "device", "ann", "customer"))
+    (project.root / "c.jsonl").write_text(lines([typed_row(9, "phone-2", "device")]))
+    assert once(project).counts["late"] == 1
     with pytest.raises(LinkedError, match="erase that person"):
-        forget(found, "device", "phone-2")
-    assert forget(found, "customer", "ann").rows["late"] == 1
+        forget(project, "device", "phone-2")
+    assert forget(project, "customer", "ann").rows["late"] == 1
 
 
 def test_an_identity_through_which_rows_are_another_ones_is_refused(
-    found: settings.Settings,
+    project: settings.Settings,
 ) -> None:
     """Without it the device's rows would be its own; they are written by no erasure."""
-    before = customer_by_event(found)
-    linked(found, ("phone-1", "device", "mail", "email"), ("mail", "email", "ben", "customer"))
-    once(found)
-    moved = customer_by_event(found)
+    before = customer_by_event(project)
+    linked(project, ("phone-1", "device", "mail", "email"), ("mail", "email", "ben", "customer"))
+    once(project)
+    moved = customer_by_event(project)
     assert moved["phone-1-3"] == before["ben-5"]
     with pytest.raises(LinkedError, match="erase that person"):
-        forget(found, "email", "mail")
-    assert customer_by_event(found) == moved
-    linked(found, ("phone-1", "device", "mail", "email"))
-    once(found)
-    assert forget(found, "email", "mail").rows["events"] == 2
-    assert set(customer_by_event(found)) == {"ann-4", "ben-5"}
+        forget(project, "email", "mail")
+    assert customer_by_event(project) == moved
+    linked(project, ("phone-1", "device", "mail", "email"))
+    once(project)
+    assert forget(project, "email", "mail").rows["events"] == 2
+    assert set(customer_by_event(project)) == {"ann-4", "ben-5"}
 
 
-def linked(found: settings.Settings, *links: tuple[str, ...]) -> None:
+def linked(project: settings.Settings, *links: tuple[str, ...]) -> None:
     """These links alone, from the second of January on."""
-    listed(found, *((*link, "2026-01-02T00:00:00Z", "") for link in links))
+    listed(project, *((*link, "2026-01-02T00:00:00Z", "") for link in links))
 
 
-def listed(found: settings.Settings, *links: tuple[str, ...]) -> None:
+def listed(project: settings.Settings, *links: tuple[str, ...]) -> None:
     """These links alone: both identities with their types, since when and until when."""
-    with (found.root / "links.csv").open("w", newline="", encoding="utf-8") as out:
+    with (project.root / "links.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow((*TYPED, "valid_from", "valid_to"))
         writer.writerows(links)

@@ -153,9 +153,9 @@ LOSSES = (lost_folder, lost_entry, lost_log, torn_log, lost_with_caches)
 def test_publications_that_were_lost_are_missed(root: Path, lose: Callable[[Path], None]) -> None:
     store_builder.published(root, number=2)
     lose(root)
-    with pytest.raises(StoreDamagedError, match=r"expected .*publications.* backup") as told:
+    with pytest.raises(StoreDamagedError, match=r"expected .*publications.* backup") as raised:
         store_builder.published(root, number=3)
-    assert told.value.exit_code == 74
+    assert raised.value.exit_code == 74
     with pytest.raises(StoreDamagedError):
         delta_store.latest(root)
     with publish.writing(root, rebuild=True) as writer:
@@ -187,9 +187,9 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
     lost_folder(place / "store")
     for command in (["run", "--json"], ["status", "--json"], ["verify", "--json"]):
         code, out = asked(capsys, *command, "-c", str(place))
-        told = json.loads(out)
-        assert (code, told["status"]) == (74, "store_failed")
-        assert "publications" in told["message"] and "rejse run --rebuild" in told["message"]
+        report = json.loads(out)
+        assert (code, report["status"]) == (74, "store_failed")
+        assert "publications" in report["message"] and "rejse run --rebuild" in report["message"]
     assert run_in_process(place, more=("--rebuild",))[:2] == (0, "published")
     assert run_in_process(place)[:2] == (0, "nothing_new")
     query = "select (select count(*) from erasures), max(publication) from publications"
@@ -198,8 +198,8 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
 
 
 def test_a_name_tells_the_checksum_of_its_file(tmp_path: Path) -> None:
-    one, two = (store_builder.staged(tmp_path, store_builder.journey(1, [{}])) for _ in "ab")
-    for file, same in zip(one, two, strict=True):
+    first, two = (store_builder.staged(tmp_path, store_builder.journey(1, [{}])) for _ in "ab")
+    for file, same in zip(first, two, strict=True):
         assert checksums.recorded(Path(file.path).name) == checksums.of(tmp_path / file.path)
         assert file.path != same.path, "each file has a name of its own"
     assert checksums.recorded(checksums.unfinished()) is None
@@ -223,9 +223,9 @@ def test_each_damaged_file_is_named(root: Path, table: str, how: Callable[[Path]
         with pytest.raises((StoreDamagedError, OSError)):
             verify.verify(root, 1)
         return
-    found = verify.verify(root, 1)
+    verification = verify.verify(root, 1)
     named = path.relative_to(root).as_posix()
-    assert named in {one.place for one in found.damaged}
+    assert named in {damaged.place for damaged in verification.damaged}
 
 
 def _current(root: Path, table: str) -> Path:
@@ -234,10 +234,14 @@ def _current(root: Path, table: str) -> Path:
 
 
 def test_a_whole_store_is_said_to_be_whole(root: Path) -> None:
-    found = verify.verify(root, 7)
-    assert (found.damaged, found.without_checksum, found.is_noted) == ((), 0, True)
-    assert found.files == len([p for p in root.glob("*/part-*.parquet") if p.is_file()])
-    assert found.views > 100
+    verification = verify.verify(root, 7)
+    assert (verification.damaged, verification.without_checksum, verification.is_noted) == (
+        (),
+        0,
+        True,
+    )
+    assert verification.files == len([p for p in root.glob("*/part-*.parquet") if p.is_file()])
+    assert verification.views > 100
     assert verify.noted(root) == {"publication": 1, "verified_at": 7, "damaged": 0}
 
 
@@ -245,8 +249,8 @@ def test_files_without_a_checksum_are_read(root: Path, monkeypatch: pytest.Monke
     """Stores of earlier versions have random names."""
     monkeypatch.setattr(checksums, "name", lambda _: checksums.unfinished())
     store_builder.published(root, number=2)
-    found = verify.verify(root, 1)
-    assert found.damaged == () and found.without_checksum == found.files
+    verification = verify.verify(root, 1)
+    assert verification.damaged == () and verification.without_checksum == verification.files
     path = _current(root, "journeys")
     path.chmod(0o600)
     whole = bytearray(path.read_bytes())
@@ -260,8 +264,8 @@ def test_rows_that_the_log_does_not_name_are_missed(root: Path) -> None:
     (file,) = store_builder.staged(root, {"steps": store_builder.world()["steps"][:1]})
     delta_store.commit_files(root, "steps", [file], published_tables.schema("steps"), "mine", 9)
     shutil.copyfile(root / file.path, broken_copy(_current(root, "sessions")))
-    found = verify.verify(root, 1)
-    assert [one.place for one in found.damaged][:1] == [
+    verification = verify.verify(root, 1)
+    assert [damaged.place for damaged in verification.damaged][:1] == [
         _current(root, "sessions").relative_to(root).as_posix()
     ]
 
@@ -274,9 +278,9 @@ def broken_copy(path: Path) -> Path:
 def test_a_catalogue_with_other_files_is_named(root: Path) -> None:
     store_builder.published(root, number=2)
     broken(catalogue.path(root, 2), lambda path: shutil.copyfile(catalogue.path(root, 1), path))
-    found = verify.verify(root, 1)
+    verification = verify.verify(root, 1)
     assert {"catalog-2.duckdb: journeys", "catalog-2.duckdb: publications"} <= {
-        one.place for one in found.damaged
+        damaged.place for damaged in verification.damaged
     }
 
 
@@ -289,8 +293,8 @@ def test_the_commands_say_what_is_damaged(
     code, out = asked(capsys, "verify", "-c", str(place))
     assert code == 0 and "; 0 damaged\n" in out
     code, out = asked(capsys, "status", "-c", str(place), "--json")
-    told = json.loads(out)
-    assert (code, told["verified"], told["damaged"], told["missing"]) == (0, 1, 0, [])
+    report = json.loads(out)
+    assert (code, report["verified"], report["damaged"], report["missing"]) == (0, 1, 0, [])
     path = data_file(place, "events")
     named = path.relative_to(place / "store").as_posix()
     path.unlink()
@@ -299,6 +303,6 @@ def test_the_commands_say_what_is_damaged(
         assert code == 74 and named in out and "rejse run --rebuild" in out
         code, out = asked(capsys, command, "-c", str(place), "--json")
         assert (code, out.count("\n")) == (74, 1)
-        told = json.loads(out)
-        assert (told["status"], told["exit_code"]) == ("store_failed", 74) and named in out
+        report = json.loads(out)
+        assert (report["status"], report["exit_code"]) == ("store_failed", 74) and named in out
     assert "publication 1 verified" in asked(capsys, "status", "-c", str(place))[1]

@@ -15,31 +15,32 @@ from rejse.pipelines.onboarding.scaffold import as_dict, begin, init
 ROWS = 30
 
 
-def looked_at(folder: Path, said: tuple[str, str] = ("", "")) -> tuple[SourceCheck, str]:
+def looked_at(folder: Path, replacement: tuple[str, str] = ("", "")) -> tuple[SourceCheck, str]:
     """A log with a comment and an address, mapped by `init`, one thing in its mapping replaced."""
     lines = [f"C{n},2025-03-03 10:00:{n:02d},a,web,all ok,a{n}@x.dk,s{n % 3}" for n in range(ROWS)]
     head = "customer_id,time,activity,channel,comment,back,shelf"
     (folder / "log.csv").write_text("\n".join([head, *lines]) + "\n")
     init([folder / "log.csv"], folder / "out")
     path = folder / "out" / "log.sql"
-    assert said[0] in path.read_text()
-    path.write_text(path.read_text().replace(*said, 1))
-    found = check(settings.load(folder / "out"))
-    return found.sources[0], found.text()
+    assert replacement[0] in path.read_text()
+    path.write_text(path.read_text().replace(*replacement, 1))
+    checked = check(settings.load(folder / "out"))
+    return checked.sources[0], checked.text()
 
 
 def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
-    found, text = looked_at(tmp_path)
-    assert found.left_out == {
-        "comment": "free text by its name", "back": "a mail address by its values",
-    }  # fmt: skip
-    assert (found.unused, found.personal) == ([], {})
+    source, text = looked_at(tmp_path)
+    assert source.left_out == {
+        "comment": "free text by its name",
+        "back": "a mail address by its values",
+    }
+    assert (source.unused, source.personal) == ([], {})
     assert "left out:  comment, free text by its name" in text
     assert "kept in clear" not in text
 
 
 @pytest.mark.parametrize(
-    ("said", "kept", "why"),
+    ("replacement", "kept", "why"),
     [
         (("-- 'comment'", "'comment'"), "attrs['comment']", "free text by its name"),
         (("-- 'back'", "'back'"), "attrs['back']", "a mail address by its values"),
@@ -47,27 +48,28 @@ def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
         (("'shelf': shelf", "'x': back"), "attrs['x']", "a mail address by its values"),
         (
             ("'shelf': shelf", "'x': cast(to_json({'deep': back}) as varchar)"),
-            "attrs['x']", "deep: a mail address by its values",
+            "attrs['x']",
+            "deep: a mail address by its values",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_a_mapping_keeps_in_clear_is_a_warning_and_no_more(
-    tmp_path: Path, said: tuple[str, str], kept: str, why: str
+    tmp_path: Path, replacement: tuple[str, str], kept: str, why: str
 ) -> None:
-    found, text = looked_at(tmp_path, said)
-    assert found.personal == {kept: why}
+    source, text = looked_at(tmp_path, replacement)
+    assert source.personal == {kept: why}
     assert f"kept in clear:  {kept}, {why}" in text
-    assert (found.accepted, found.problem) == (ROWS, None)
+    assert (source.accepted, source.problem) == (ROWS, None)
     assert "@x.dk" not in text
 
 
 def test_a_hashed_or_nested_harmless_column_is_no_warning(tmp_path: Path) -> None:
-    found, _ = looked_at(tmp_path, ("select\n", "select back as actor_id, {'n': 1} as attrs2,\n"))
-    assert found.problem and "attrs2" in found.problem
+    source, _ = looked_at(tmp_path, ("select\n", "select back as actor_id, {'n': 1} as attrs2,\n"))
+    assert source.problem and "attrs2" in source.problem
     (tmp_path / "b").mkdir()
-    said = ("'shelf': shelf", "'x': cast(to_json({'n': 1, 'shelf': shelf}) as varchar)")
-    found, _ = looked_at(tmp_path / "b", said)
-    assert found.personal == {}
+    replacement = ("'shelf': shelf", "'x': cast(to_json({'n': 1, 'shelf': shelf}) as varchar)")
+    source, _ = looked_at(tmp_path / "b", replacement)
+    assert source.personal == {}
 
 
 def test_init_says_what_it_leaves_out(tmp_path: Path) -> None:
@@ -77,8 +79,8 @@ def test_init_says_what_it_leaves_out(tmp_path: Path) -> None:
         "ip": "an address in a network by its name"
     }
     (tmp_path / "more").mkdir()
-    said = init([tmp_path / "log.csv"], tmp_path / "more")
-    assert "  left out         ip, an address in a network by its name" in said
+    lines = init([tmp_path / "log.csv"], tmp_path / "more")
+    assert "  left out         ip, an address in a network by its name" in lines
 
 
 def test_comments_use_no_column() -> None:
@@ -111,23 +113,24 @@ def test_persons_are_somebody(name: str) -> None:
         (["8.676220978733876e+18"], "customer", "which a float does not hold"),
         (["C1", "c1", " C1"], "customer", "2 identities differ from others only in case"),
         (["00123", "123"], "customer", "1 identities differ from others only in leading zeros"),
-        (["ann@x.dk", "Ann@x.dk"], "email", None), (["C1", "C2", "0", "00"], "customer", None),
+        (["ann@x.dk", "Ann@x.dk"], "email", None),
+        (["C1", "C2", "0", "00"], "customer", None),
         (["1042.0", "1042"], "customer", None),
     ],
-)  # fmt: skip
+)
 def test_spellings_are_pointed_out(names: list[str], kind: str, words: str | None) -> None:
-    said = check_identities.notes(dict.fromkeys(names, 1), [kind])
-    assert (words is None and not said) or words in "\n".join(said)
+    notes = check_identities.notes(dict.fromkeys(names, 1), [kind])
+    assert (words is None and not notes) or words in "\n".join(notes)
 
 
 def test_check_shows_placeholders(tmp_path: Path) -> None:
     names = ["00123", "123", "1.23E+15", "0", "NULL", "\\N", "#N/A", "(not set)", "-1"]
-    lines = [f"{n},{who},2025-03-03 10:00:00,a,web" for n, who in enumerate(names)]
+    lines = [f"{n},{name},2025-03-03 10:00:00,a,web" for n, name in enumerate(names)]
     head = "event_id,customer_id,time,activity,channel"
     (tmp_path / "ids.csv").write_text("\n".join([head, *lines]) + "\n")
     init([tmp_path / "ids.csv"], tmp_path / "out")
-    found = check(settings.load(tmp_path / "out"))
-    said = "\n".join(found.sources[0].identities)
-    for one in names[2:]:
-        assert f"{one!r}: 1 events" in said
-    assert "leading zeros" in said
+    checked = check(settings.load(tmp_path / "out"))
+    notes = "\n".join(checked.sources[0].identities)
+    for name in names[2:]:
+        assert f"{name!r}: 1 events" in notes
+    assert "leading zeros" in notes

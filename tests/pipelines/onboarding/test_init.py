@@ -18,11 +18,11 @@ from tests.support.onboarding import SMALL_LOG, mapped_rows, write
 
 def test_least_log_gets_a_configuration_that_loads(tmp_path: Path) -> None:
     log = write(tmp_path / "crm.csv", SMALL_LOG)
-    said = init([log], tmp_path / "out")
-    found = settings.load(tmp_path / "out")
-    assert found.sources["crm"].files == (str(tmp_path / "out" / ".." / "crm.csv"),)
-    assert "MISSING" not in "\n".join(said)
-    assert len(found.key()) == 32
+    lines = init([log], tmp_path / "out")
+    project = settings.load(tmp_path / "out")
+    assert project.sources["crm"].files == (str(tmp_path / "out" / ".." / "crm.csv"),)
+    assert "MISSING" not in "\n".join(lines)
+    assert len(project.key()) == 32
     row = mapped_rows(tmp_path / "out", "crm", sample(log).table)[0]
     assert {k: row[k] for k in ("id", "identity", "activity", "channel", "identitytype")} == {
         "id": "1", "identity": "c1", "activity": "question", "channel": "phone",
@@ -45,8 +45,8 @@ def test_danish_names_and_channels_are_known(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", text)
     assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
     row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
-    found = [row[name] for name in ("identity", "activity", "channel", "intent")]
-    assert found == ["0", "ring", "phone", "y"]
+    values = [row[name] for name in ("identity", "activity", "channel", "intent")]
+    assert values == ["0", "ring", "phone", "y"]
 
 
 XES = """case:concept:name,concept:name,time:timestamp,org:resource,lifecycle:transition
@@ -72,8 +72,8 @@ def test_a_log_with_the_columns_of_xes_needs_no_correction(tmp_path: Path) -> No
         ("Application_2", "Application_2", "case", "O_Sent", "User_2", "complete"),
     ]
     assert rows[2]["time"] == datetime(2016, 1, 2, 8, tzinfo=UTC)
-    found = check(settings.load(tmp_path / "out")).sources[0]
-    assert (found.accepted, found.notes, found.unused) == (3, {}, [])
+    source = check(settings.load(tmp_path / "out")).sources[0]
+    assert (source.accepted, source.notes, source.unused) == (3, {}, [])
 
 
 def test_whose_case_it_is_goes_before_the_case(tmp_path: Path) -> None:
@@ -82,8 +82,10 @@ def test_whose_case_it_is_goes_before_the_case(tmp_path: Path) -> None:
     init([write(tmp_path / "log.csv", text)], tmp_path / "out")
     row = mapped_rows(tmp_path / "out", "log", sample(tmp_path / "log.csv").table)[0]
     assert (row["identity"], row["identitytype"], row["case_id"]) == (
-        "c1", "customer", "Application_1",
-    )  # fmt: skip
+        "c1",
+        "customer",
+        "Application_1",
+    )
 
 
 def test_a_log_with_the_columns_of_ocel_needs_no_correction(tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def test_a_name_with_colons_is_used_only_where_it_stands_alone(tmp_path: Path) -
     init([write(tmp_path / "log.csv", XES)], tmp_path / "out")
     path = tmp_path / "out" / "log.sql"
     path.write_text(path.read_text().replace('    "concept:name" as', "    'done' as"))
-    found = check(settings.load(tmp_path / "out")).sources[0]
-    assert (found.accepted, found.unused) == (3, ["concept:name"])
+    source = check(settings.load(tmp_path / "out")).sources[0]
+    assert (source.accepted, source.unused) == (3, ["concept:name"])
 
 
 def test_the_candidates_of_names_with_colons_work_as_written(tmp_path: Path) -> None:
@@ -143,24 +145,25 @@ def test_candidates_of_missing_columns_work_once_uncommented(tmp_path: Path) -> 
     path = tmp_path / "out" / "log.sql"
     lines = path.read_text().splitlines()
     tries = [line.split("--")[1].strip() for line in lines if "-- candidate:" in line]
-    assert next(one for one in tries if "identity" in one) == "whom as identity,"
-    assert next(one for one in tries if "activity" in one) == "doing as activity,"
-    for one in ("whom as identity,", "doing as activity,"):
-        path.write_text(path.read_text().replace(f"-- {one}", one))
+    assert next(line for line in tries if "identity" in line) == "whom as identity,"
+    assert next(line for line in tries if "activity" in line) == "doing as activity,"
+    for line in ("whom as identity,", "doing as activity,"):
+        path.write_text(path.read_text().replace(f"-- {line}", line))
     row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert (row["identity"], row["activity"]) == ("p0", "called")
 
 
 @pytest.mark.parametrize(
-    ("second", "said"), [("1,x", "No column is unique"), ("2,y", "No column named like an id is")]
+    ("second", "message"),
+    [("1,x", "No column is unique"), ("2,y", "No column named like an id is")],
 )
 def test_whether_no_column_is_unique_or_none_named_so(
-    tmp_path: Path, second: str, said: str
+    tmp_path: Path, second: str, message: str
 ) -> None:
     rows = f"1,x,c1,call,2025-01-01\n{second},c1,call,2025-01-01\n"
     log = write(tmp_path / "log.csv", "a,b,customer,event,time\n" + rows)
     init([log], tmp_path / "out")
-    assert said in (tmp_path / "out" / "log.sql").read_text()
+    assert message in (tmp_path / "out" / "log.sql").read_text()
 
 
 def test_key_is_private_ignored_and_new_each_time(tmp_path: Path) -> None:
@@ -212,11 +215,11 @@ def test_json_lines_keep_their_types(tmp_path: Path) -> None:
         "eventId": "string", "userId": "string", "eventName": "string", "ts": "int64",
         "score": "double", "device": "struct<os: string>", "tags": "list<item: string>",
     }  # fmt: skip
-    found = mapped_rows(tmp_path / "out", "web", sample(path).table)
-    assert (found[0]["id"], found[0]["identity"]) == ("e0", "00123")
-    assert isinstance(found[0]["time"], datetime)
-    assert found[0]["time"].timestamp() == 1_700_000_000
-    assert dict(found[0]["attrs"])["device"] == '{"os":"ios"}'  # type: ignore[call-overload]
+    mapped = mapped_rows(tmp_path / "out", "web", sample(path).table)
+    assert (mapped[0]["id"], mapped[0]["identity"]) == ("e0", "00123")
+    assert isinstance(mapped[0]["time"], datetime)
+    assert mapped[0]["time"].timestamp() == 1_700_000_000
+    assert dict(mapped[0]["attrs"])["device"] == '{"os":"ios"}'  # type: ignore[call-overload]
 
 
 def test_parquet_with_codes(tmp_path: Path) -> None:
@@ -230,9 +233,9 @@ def test_parquet_with_codes(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "cases.parquet")
     init([tmp_path / "cases.parquet"], tmp_path / "out")
-    found = mapped_rows(tmp_path / "out", "cases", sample(tmp_path / "cases.parquet").table)
-    assert [row["channel"] for row in found] == ["phone", "email", "phone"]
-    assert [row["activity"] for row in found] == ["open", "closed", "open"]
+    rows = mapped_rows(tmp_path / "out", "cases", sample(tmp_path / "cases.parquet").table)
+    assert [row["channel"] for row in rows] == ["phone", "email", "phone"]
+    assert [row["activity"] for row in rows] == ["open", "closed", "open"]
 
 
 @pytest.mark.parametrize(
@@ -260,17 +263,17 @@ def test_times_of_all_sorts(
 
 def test_day_or_month_first_is_asked_where_no_value_tells(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "customer,event,when\nc1,call,1/2/2025\n")
-    said = init([log], tmp_path / "out")
-    assert "DAY OR MONTH FIRST?" in "\n".join(said)
+    lines = init([log], tmp_path / "out")
+    assert "DAY OR MONTH FIRST?" in "\n".join(lines)
 
 
 def test_missing_columns_are_said_not_invented(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "colour,size\nred,1\n")
-    said = "\n".join(init([log], tmp_path / "out"))
+    output = "\n".join(init([log], tmp_path / "out"))
     text = (tmp_path / "out" / "log.sql").read_text()
     for column in ("time", "identity", "activity"):
         assert f"-- MISSING {column}:" in text
-        assert f"  {column:<16} MISSING: add it to log.sql" in said
+        assert f"  {column:<16} MISSING: add it to log.sql" in output
 
 
 def test_personal_data_does_not_go_to_attrs(tmp_path: Path) -> None:
@@ -299,7 +302,7 @@ def test_files_of_unlike_columns_are_sources_of_their_own(tmp_path: Path) -> Non
     calls = write(tmp_path / "calls.csv", "customer,event,time\nc1,call,2025-01-01\n")
     more = write(tmp_path / "calls-2.csv", "customer,event,time\nc2,call,2025-01-02\n")
     web = write(tmp_path / "web.csv", "visitor_id,page,event,ts\nv1,home,view,2025-01-01\n")
-    assert [len(one.files) for one in samples([calls, web, more])] == [2, 1]
+    assert [len(group.files) for group in samples([calls, web, more])] == [2, 1]
     init([calls, web, more], tmp_path / "out")
     assert set(settings.load(tmp_path / "out").sources) == {"calls", "web"}
     assert "'cookie' as identitytype" in (tmp_path / "out" / "web.sql").read_text()
@@ -347,19 +350,21 @@ def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) ->
     ]
     lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows[::10])
     init([write(tmp_path / "log.jsonl", lines)], tmp_path / "out")
-    found = check(settings.load(tmp_path / "out"))
-    (log,) = found.sources
+    checked = check(settings.load(tmp_path / "out"))
+    (log,) = checked.sources
     # `undefined` is taken for a missing activity, and the mapping says so.
     assert (log.problem, log.read, log.reasons) == (None, 52, {"missing_activity": 1})
     assert "nullif(activity, 'undefined')" in (tmp_path / "out" / "log.sql").read_text()
-    assert not {c for c in found.text() if ord(c) < 32} - {"\n"}
+    assert not {c for c in checked.text() if ord(c) < 32} - {"\n"}
 
 
 def test_the_silence_of_a_case_is_proposed_from_those_inside_cases(tmp_path: Path) -> None:
     head = "id,customer_id,case_id,activity,time"
     days = [(case, 3 * step) for case in range(20) for step in range(4)]
-    rows = [f"e{n},c{case % 3},k{case},work,{datetime(2025, 1, 1, tzinfo=UTC) + timedelta(at)}"
-            for n, (case, at) in enumerate(days)]  # fmt: skip
+    rows = [
+        f"e{n},c{case % 3},k{case},work,{datetime(2025, 1, 1, tzinfo=UTC) + timedelta(at)}"
+        for n, (case, at) in enumerate(days)
+    ]
     init([write(tmp_path / "log.csv", "\n".join([head, *rows]))], tmp_path / "out")
     text = (tmp_path / "out" / "rejse.toml").read_text()
     assert "# Silences between two events of one case (sample of log):" in text

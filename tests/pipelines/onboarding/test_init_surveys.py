@@ -52,9 +52,9 @@ def test_a_survey_is_proposed_as_experience_and_check_takes_it(tmp_path: Path) -
     assert "'nps' as instrument,  -- guessed from the name nps" in text
     assert "0 as scale_min,  -- guessed from values from 3 to 9 in nps; the scale may be" in text
     assert "MISSING" not in text and "Not found" not in text
-    found = settings.load(tmp_path / "out")
-    assert found.sources["answers"].kind == "experience"
-    checked = check(found)
+    project = settings.load(tmp_path / "out")
+    assert project.sources["answers"].kind == "experience"
+    checked = check(project)
     (source,) = checked.sources
     assert (source.problem, source.read, source.accepted, source.notes) == (
         None, 3, 3, {"text_without_sentiment": 2},  # their language is not logged
@@ -72,12 +72,13 @@ def test_the_silent_have_the_time_of_their_invitation(tmp_path: Path) -> None:
 def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
     logs = [write(tmp_path / "crm.csv", SMALL_LOG), write(tmp_path / "answers.csv", ANSWERS)]
     looks = begin(logs, tmp_path / "out")
-    found = settings.load(tmp_path / "out")
-    assert {name: source.kind for name, source in found.sources.items()} == {
-        "crm": "interaction", "answers": "experience",
-    }  # fmt: skip
-    assert check(found).exit_code == 0
-    kinds = [one["kind"] for one in as_dict(tmp_path / "out", looks)["sources"]]
+    project = settings.load(tmp_path / "out")
+    assert {name: source.kind for name, source in project.sources.items()} == {
+        "crm": "interaction",
+        "answers": "experience",
+    }
+    assert check(project).exit_code == 0
+    kinds = [source["kind"] for source in as_dict(tmp_path / "out", looks)["sources"]]
     assert kinds == ["interaction", "experience"]
     assert "3 rows sampled, answers of people (experience)" in "\n".join(summary(tmp_path, looks))
     # a place that only a survey names is no touchpoint to fill in
@@ -146,9 +147,9 @@ def test_a_file_of_the_silent_alone_is_a_survey(tmp_path: Path) -> None:
     assert (row["scale_min"], row["scale_max"]) == (0, 10)
     assert row["time"] == row["invited_time"] is not None
     assert "the name nps, no row has an answer" in text and "MISSING" not in text
-    found = settings.load(tmp_path / "out")
-    assert found.sources["answers"].kind == "experience"
-    (source,) = check(found).sources
+    project = settings.load(tmp_path / "out")
+    assert project.sources["answers"].kind == "experience"
+    (source,) = check(project).sources
     assert (source.problem, source.accepted) == (None, 2)
 
 
@@ -179,8 +180,8 @@ def test_the_contracts_own_words_are_known_by_their_values(tmp_path: Path) -> No
         "who,question,about,customer,points,lowest,highest,asked_at\n"
         "employee,enps,journey,C1,3,0,10,2025-01-01\ncustomer,CSAT,touchpoint,C2,4,1,5,2025-01-02\n",
     )
-    told_ = ("respondent_type", "instrument", "level", "raw_score", "scale_min", "scale_max")
-    assert tuple(row[name] for name in told_) == ("employee", "enps", "journey", 3.0, 0.0, 10.0)
+    columns = ("respondent_type", "instrument", "level", "raw_score", "scale_min", "scale_max")
+    assert tuple(row[name] for name in columns) == ("employee", "enps", "journey", 3.0, 0.0, 10.0)
 
 
 def test_a_respondent_alone_is_the_customer_beside_one_he_is_the_actor(tmp_path: Path) -> None:
@@ -194,10 +195,10 @@ def test_a_respondent_alone_is_the_customer_beside_one_he_is_the_actor(tmp_path:
 
 def test_what_is_missing_is_said_and_not_invented(tmp_path: Path) -> None:
     log = write(tmp_path / "nps.csv", "score,survey_id,colour\n9,s1,red\n3,s1,red\n")
-    said = "\n".join(init([log], tmp_path / "out"))
+    output = "\n".join(init([log], tmp_path / "out"))
     text = (tmp_path / "out" / "nps.sql").read_text()
     for column in ("time", "identity", "level"):
-        assert f"-- MISSING {column}:" in text and f"{column:<16} MISSING" in said
+        assert f"-- MISSING {column}:" in text and f"{column:<16} MISSING" in output
     assert "-- Not found: invited_time, when the company asked; keep the silent too" in text
     checked = check(settings.load(tmp_path / "out"))
     assert checked.exit_code == 2
@@ -234,7 +235,7 @@ LABELS = "response_id,customer_id,submitted_at,nps\n"
 
 def labelled(*answers: str, header: str = LABELS) -> str:
     return header + "".join(
-        f"a{n},C{n},2025-03-03 10:{n:02d}:00,{said}\n" for n, said in enumerate(answers)
+        f"a{n},C{n},2025-03-03 10:{n:02d}:00,{answer}\n" for n, answer in enumerate(answers)
     )
 
 
@@ -243,8 +244,8 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
 
 
-def nps(found: settings.Settings) -> dict[str, Any]:
-    with connect(found.store) as con:
+def nps(project: settings.Settings) -> dict[str, Any]:
+    with connect(project.store) as con:
         (row,) = table(con, "from v_survey_scores where scope = 'all' and measure = 'nps'")
         return row
 
@@ -258,40 +259,44 @@ def test_labels_of_a_later_export_are_scored_by_the_number_that_they_begin_with(
     plain = [f"{x},relationship" for x in ("9", "10", "3", "8") * 3]
     write(tmp_path / "nps-1.csv", labelled(*plain, header=header))
     begin([tmp_path / "nps-1.csv"], tmp_path / "out")
-    said = ("10 - Extremely likely", "0 - Not at all likely", "9", "8 ") * 3
-    second = labelled(*(f"{x},relationship" for x in said), header=header).replace("\na", "\nb")
+    labels = ("10 - Extremely likely", "0 - Not at all likely", "9", "8 ") * 3
+    second = labelled(*(f"{x},relationship" for x in labels), header=header).replace("\na", "\nb")
     write(tmp_path / "nps-2.csv", second)
     config = tmp_path / "out" / "rejse.toml"
     config.write_text(config.read_text().replace("nps-1.csv", "nps-*.csv"))
-    found = settings.load(tmp_path / "out")
-    assert check(found).exit_code == 0
-    result = run(found, RunRequest(complete=True, audit=None))
+    project = settings.load(tmp_path / "out")
+    assert check(project).exit_code == 0
+    result = run(project, RunRequest(complete=True, audit=None))
     assert not [note for note in result.notes if note.startswith("unread")]
-    row = nps(found)
+    row = nps(project)
     assert [row[k] for k in ("n", "n_high", "n_low", "n_outside", "value")] == [24, 12, 6, 0, 25]
 
 
 @pytest.mark.usefixtures("_no_key")
 def test_what_a_cast_drops_is_counted_and_shown_with_what_reads_it(tmp_path: Path) -> None:
     header = LABELS.strip() + ",level\n"
-    plain, said = ("9", "10"), ("9", "10 - Extremely likely", "8 ", " ", "", "skipped", "9/10")
+    plain, with_labels = (
+        ("9", "10"),
+        ("9", "10 - Extremely likely", "8 ", " ", "", "skipped", "9/10"),
+    )
     texts = [
-        labelled(*(f"{x},relationship" for x in some), header=header) for some in (plain, said)
+        labelled(*(f"{x},relationship" for x in some), header=header)
+        for some in (plain, with_labels)
     ]
     begin([write(tmp_path / "nps.csv", texts[0])], tmp_path / "out")
     write(tmp_path / "nps.csv", texts[1])
     mapping = tmp_path / "out" / "nps.sql"
     sql = mapping.read_text()
-    (line,) = [one for one in sql.splitlines() if " as raw_score" in one]
+    (line,) = [line for line in sql.splitlines() if " as raw_score" in line]
     mapping.write_text(sql.replace(line, "    try_cast(nps as double) as raw_score,"))
-    found = settings.load(tmp_path / "out")
-    checked = check(found)
+    project = settings.load(tmp_path / "out")
+    checked = check(project)
     (told_of,) = checked.sources[0].unread
     values = "'10 - Extremely likely', '9/10', 'skipped'"
     assert f"null for 3 values of nps, such as {values}" in told_of
     assert told_of.endswith("as raw_score") and "regexp_extract" in told_of
     assert told_of in checked.text()
-    result = run(found, RunRequest(complete=True, audit=None))
+    result = run(project, RunRequest(complete=True, audit=None))
     assert result.notes["unread_raw_score"] == 3
 
 
@@ -304,7 +309,7 @@ def test_half_marks_and_labels_are_read_as_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_no_key")
 @pytest.mark.parametrize(
-    ("answers", "least", "most", "said"),
+    ("answers", "least", "most", "message"),
     [
         ((1, 2, 3, 4), 0, 10, "and none in its upper third"),
         ((0, 1), 0, 10, "answers run from 0 to 1"),
@@ -316,7 +321,7 @@ def test_half_marks_and_labels_are_read_as_numbers(tmp_path: Path) -> None:
     ],
 )
 def test_a_scale_that_the_answers_contradict_is_refused_by_check(
-    tmp_path: Path, answers: tuple[int, ...], least: int, most: int, said: str | None
+    tmp_path: Path, answers: tuple[int, ...], least: int, most: int, message: str | None
 ) -> None:
     rows = [f"{answers[n % len(answers)]},{least},{most},k{n},nps" for n in range(24)]
     text = labelled(
@@ -325,12 +330,12 @@ def test_a_scale_that_the_answers_contradict_is_refused_by_check(
     begin([write(tmp_path / "nps.csv", text)], tmp_path / "out")
     checked = check(settings.load(tmp_path / "out"))
     assert (checked.sources[0].problem, checked.sources[0].accepted) == (None, 24)
-    found = checked.sources[0].contradicted
-    assert checked.exit_code == (0 if said is None else 1)
-    assert len(found) == (said is not None)
-    if said is not None:
-        assert said in found[0] and "as scale_min" in found[0]
-        assert found[0] in checked.text()
+    contradictions = checked.sources[0].contradicted
+    assert checked.exit_code == (0 if message is None else 1)
+    assert len(contradictions) == (message is not None)
+    if message is not None:
+        assert message in contradictions[0] and "as scale_min" in contradictions[0]
+        assert contradictions[0] in checked.text()
 
 
 def test_a_scale_is_not_guessed_that_the_answers_contradict(tmp_path: Path) -> None:

@@ -46,8 +46,8 @@ def test_values_that_python_does_not_have_stop_no_first_look(
     }  # fmt: skip
     pq.write_table(pa.table(log), tmp_path / "log.parquet")
     init([tmp_path / "log.parquet"], tmp_path)
-    [found] = check(settings.load(tmp_path)).sources
-    assert (found.accepted, found.reasons) == (1, {"missing_activity": 1})
+    [source] = check(settings.load(tmp_path)).sources
+    assert (source.accepted, source.reasons) == (1, {"missing_activity": 1})
 
 
 @pytest.mark.parametrize("name", ["at", "left", "by", "full", "order", "user", "values"])
@@ -99,5 +99,6 @@ def test_times_in_billionths_of_a_second_are_the_time_of_a_log(tmp_path: Path) -
     init([tmp_path / "log.parquet"], tmp_path)
     rows = mapped_rows(tmp_path, "log", log)
     assert [str(row["time"])[:26] for row in rows] == [
-        "2024-04-13 09:20:00.123456", "2024-04-13 09:20:00.123455",
-    ]  # fmt: skip
+        "2024-04-13 09:20:00.123456",
+        "2024-04-13 09:20:00.123455",
+    ]

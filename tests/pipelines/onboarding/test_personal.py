@@ -121,8 +121,8 @@ ORDINARY: tuple[tuple[str, Any], ...] = (
 )  # fmt: skip
 
 
-def str_only(one: Any) -> str:
-    return one if isinstance(one, str) else ""
+def str_only(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def log(folder: Path, columns: Sequence[tuple[str, Any]]) -> Path:
@@ -148,8 +148,8 @@ def rows(select: str, table: pa.Table) -> list[dict[str, Any]]:
     with duckdb.connect() as con:
         con.execute("set timezone = 'UTC'")
         con.register("source", table)
-        found: list[dict[str, Any]] = con.sql(select).to_arrow_table().to_pylist()
-        return found
+        mapped: list[dict[str, Any]] = con.sql(select).to_arrow_table().to_pylist()
+        return mapped
 
 
 def test_each_name_is_tried_once() -> None:
@@ -168,9 +168,10 @@ def test_ordinary_columns_are_kept(tmp_path: Path) -> None:
     attrs, text = kept(tmp_path / "out", log(tmp_path, ORDINARY))
     mapped = text[: text.index("map {")]
     lost = [
-        name for name, _ in ORDINARY
+        name
+        for name, _ in ORDINARY
         if name not in attrs and not re.search(rf"guessed from .*\b{name}$", mapped, re.M)
-    ]  # fmt: skip
+    ]
     assert lost == [], text
 
 
@@ -238,8 +239,8 @@ def test_what_is_asked_of_a_page_is_cut_off(tmp_path: Path) -> None:
     text = contract_log(tmp_path, "url", lambda n: f"https://x.dk/p{n % 3}?mail=a{n}@x.dk#top")
     assert "regexp_replace(url, '[?#].*$', '') as touchpoint" in text
     (path,) = tmp_path.glob("log.csv")
-    found = rows(text.replace("-- MISSING", "--"), sample(path).table)
-    assert {row["touchpoint"] for row in found} == {f"https://x.dk/p{n}" for n in range(3)}
+    mapped = rows(text.replace("-- MISSING", "--"), sample(path).table)
+    assert {row["touchpoint"] for row in mapped} == {f"https://x.dk/p{n}" for n in range(3)}
 
 
 def test_customers_known_by_mail_are_of_that_type(tmp_path: Path) -> None:
@@ -275,11 +276,11 @@ DEEP = [
 
 def test_nested_columns_are_walked(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in DEEP))
+    path.write_text("".join(json.dumps(row) + "\n" for row in DEEP))
     attrs, text = kept(tmp_path / "out", path)
     assert set(attrs) == {"device", "geo.country", "geo.zone", "params", "tags"}
     assert json.loads(attrs["geo.zone"]) == {"n": 3}
-    assert [one["key"] for one in json.loads(attrs["params"])] == ["page", "score"]
+    assert [row["key"] for row in json.loads(attrs["params"])] == ["page", "score"]
     for name in ("geo", "people", "extra", "later"):
         assert f"-- '{name}': " in text
     assert "pos.lat: a position on the map by its name" in text
@@ -288,7 +289,7 @@ def test_nested_columns_are_walked(tmp_path: Path) -> None:
 def test_what_comes_later_does_not_slip_in(tmp_path: Path) -> None:
     """Columns, keys, and fields that the sample did not have, and types that were open in it."""
     path = tmp_path / "log.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in DEEP))
+    path.write_text("".join(json.dumps(row) + "\n" for row in DEEP))
     _, text = kept(tmp_path / "out", path)
     schema = sample(path).schema
     secret = "mette.hansen@example.org"
@@ -299,18 +300,20 @@ def test_what_comes_later_does_not_slip_in(tmp_path: Path) -> None:
         "params": [{"key": "mail", "value": {"text": secret, "number": None}}],
     }  # fmt: skip
     path.write_text(json.dumps(new) + "\n")
-    (found,) = rows(text, _rows(path, schema, 9))
-    assert secret not in str(found)
-    assert found["attrs"] and dict(found["attrs"])["geo.country"] == "Denmark"
+    (row,) = rows(text, _rows(path, schema, 9))
+    assert secret not in str(row)
+    assert row["attrs"] and dict(row["attrs"])["geo.country"] == "Denmark"
 
 
 def test_maps_keep_the_keys_that_were_seen(tmp_path: Path) -> None:
     kind = pa.map_(pa.string(), pa.string())
-    said = [[("plan", "gold"), ("email", "a@x.dk"), ("b@x.dk", "1")]] * 9
+    pairs = [[("plan", "gold"), ("email", "a@x.dk"), ("b@x.dk", "1")]] * 9
     table = {
-        "customer_id": [f"C{n}" for n in range(9)], "time": ["2025-03-03 10:00:00"] * 9,
-        "event": ["a"] * 9, "traits": pa.array(said, kind),
-    }  # fmt: skip
+        "customer_id": [f"C{n}" for n in range(9)],
+        "time": ["2025-03-03 10:00:00"] * 9,
+        "event": ["a"] * 9,
+        "traits": pa.array(pairs, kind),
+    }
     pq.write_table(pa.table(table), tmp_path / "log.parquet")
     attrs, text = kept(tmp_path / "out", tmp_path / "log.parquet")
     assert json.loads(attrs["traits"]) == {"plan": "gold"}
@@ -350,4 +353,4 @@ def test_reasons_name_no_value(tmp_path: Path) -> None:
 
 def test_columns_of_no_rows_and_of_numbers_have_reasons_too() -> None:
     table = pa.table({"a": pa.array([None, None], pa.string()), "b": pa.array([b"x", b"y"])})
-    assert [reason(one) is None for one in profiles(table)] == [False, False]
+    assert [reason(profile) is None for profile in profiles(table)] == [False, False]

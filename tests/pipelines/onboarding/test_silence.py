@@ -11,16 +11,16 @@ def events(*silences: int) -> list[tuple[str, int]]:
 
 def test_each_silence_is_counted_once_whatever_the_order() -> None:
     pairs = [("a", 0), ("b", DAY), ("a", MINUTE), ("a", 3 * DAY)]
-    found = gap_histogram.of(pairs[::-1])
-    assert found.total == 2
-    assert found.counts[gap_histogram.EDGES.index(MINUTE)] == 1
-    assert found.counts[gap_histogram.EDGES.index(4 * DAY)] == 1
+    histogram = gap_histogram.of(pairs[::-1])
+    assert histogram.total == 2
+    assert histogram.counts[gap_histogram.EDGES.index(MINUTE)] == 1
+    assert histogram.counts[gap_histogram.EDGES.index(4 * DAY)] == 1
 
 
 def test_an_edge_belongs_to_its_own_bin() -> None:
-    found = gap_histogram.of(events(30 * MINUTE, 30 * MINUTE + 1))
-    assert found.counts[gap_histogram.EDGES.index(30 * MINUTE)] == 1
-    assert found.counts[gap_histogram.EDGES.index(HOUR)] == 1
+    histogram = gap_histogram.of(events(30 * MINUTE, 30 * MINUTE + 1))
+    assert histogram.counts[gap_histogram.EDGES.index(30 * MINUTE)] == 1
+    assert histogram.counts[gap_histogram.EDGES.index(HOUR)] == 1
 
 
 def test_gap_is_the_valley_between_visits_and_journeys() -> None:
@@ -67,5 +67,5 @@ def test_a_case_closes_after_a_silence_that_hardly_any_case_has() -> None:
         (events(DAY, DAY), "the default: the sample has 2 silences in cases"),
         (events(*[500 * DAY] * 40), "too many silences in cases are longer"),
     ):
-        gap, said = gap_histogram.of(rows).case_gap()
-        assert gap == 90 * DAY and why in said
+        gap, reason = gap_histogram.of(rows).case_gap()
+        assert gap == 90 * DAY and why in reason

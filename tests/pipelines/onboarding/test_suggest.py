@@ -48,15 +48,15 @@ def test_a_number_that_is_none_becomes_null() -> None:
 def test_each_reason_has_its_own_advice(
     reason: str, row: dict[str, object], value: str, sql: str
 ) -> None:
-    said, advice = suggestion(reason, None, payload(**row), RAW)
-    assert said == value
+    quoted, advice = suggestion(reason, None, payload(**row), RAW)
+    assert quoted == value
     assert sql in advice
 
 
 @pytest.mark.parametrize("reason", ["not_json", "damaged_file", "invalid_utf8", "too_deep"])
 def test_a_damaged_row_is_shown_shortened_and_no_sql_is_promised(reason: str) -> None:
-    said, advice = suggestion(reason, "", "{" * 500, RAW)
-    assert (len(said), advice) == (120, "(the row itself is damaged; no SQL helps)")
+    quoted, advice = suggestion(reason, "", "{" * 500, RAW)
+    assert (len(quoted), advice) == (120, "(the row itself is damaged; no SQL helps)")
 
 
 def test_a_missing_identity_is_filled_from_columns_that_the_row_has() -> None:

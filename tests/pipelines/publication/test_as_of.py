@@ -27,20 +27,20 @@ def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     """Publications while the clock jumps back: of runs, a compaction and an erasure."""
-    found = installation(tmp_path, {})
+    project = installation(tmp_path, {})
     for number, hour in enumerate((0, -2, -1, 3)):
         monkeypatch.setattr(delta_store, "now", lambda at=NOON + hour * HOUR: at)
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
-        once(found)
-        found = settings.load(tmp_path)
+        once(project)
+        project = settings.load(tmp_path)
     monkeypatch.setattr(delta_store, "now", lambda: NOON)
-    compact.compact(found.store)
-    erase.forget(found, "customer", row(0)["identity"])
-    return found
+    compact.compact(project.store)
+    erase.forget(project, "customer", row(0)["identity"])
+    return project
 
 
 def times(root: Path) -> list[int]:
-    return [one.published_at - NOON for one in delta_store.publications(root)]
+    return [publication.published_at - NOON for publication in delta_store.publications(root)]
 
 
 def test_published_at_never_goes_back(made: settings.Settings) -> None:
@@ -50,15 +50,15 @@ def test_published_at_never_goes_back(made: settings.Settings) -> None:
 
 def of_times(root: Path, *given: int) -> settings.Settings:
     """A store whose publications bear these times after noon, as an earlier version may have."""
-    found = installation(root, {"a.jsonl": lines([row(0)])})
-    once(found)
+    project = installation(root, {"a.jsonl": lines([row(0)])})
+    once(project)
     for number, at in enumerate(given, 1):
-        base = delta_store.latest(found.store)
+        base = delta_store.latest(project.store)
         assert base is not None
-        with publish.writing(found.store) as writer:
+        with publish.writing(project.store) as writer:
             done = replace(base, number=number + 1, published_at=NOON + at)
-            publish.announce(writer, done, publish.files_of(found.store, base))
-    return found
+            publish.announce(writer, done, publish.files_of(project.store, base))
+    return project
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_a_time_names_the_last_publication_at_or_before_it(
 
 
 @pytest.mark.parametrize(
-    ("text", "fault", "said"),
+    ("text", "fault", "message"),
     [
         ("2026-03-01T11:30Z", catalogue.NotPublishedError, "nothing was published by then"),
         ("2026-03-01", catalogue.NotPublishedError, "nothing was published by then"),
@@ -92,8 +92,10 @@ def test_a_time_names_the_last_publication_at_or_before_it(
         ("noon", time_travel.AsOfError, "a time such as"),
     ],
 )
-def test_what_names_none_is_said(three: Path, text: str, fault: type[Exception], said: str) -> None:
-    with pytest.raises(fault, match=said):
+def test_what_names_none_is_said(
+    three: Path, text: str, fault: type[Exception], message: str
+) -> None:
+    with pytest.raises(fault, match=message):
         time_travel.number(three, text)
 
 
@@ -101,9 +103,10 @@ def test_what_names_none_is_said(three: Path, text: str, fault: type[Exception],
     ("text", "note"),
     [
         ("2026-03-01T12:30", "--as-of 2026-03-01T12:30: taken as UTC, publication 2\n"),
-        ("2026-03-01T12:30Z", ""), ("2", ""),
+        ("2026-03-01T12:30Z", ""),
+        ("2", ""),
     ],
-)  # fmt: skip
+)
 def test_a_time_without_a_zone_is_said_to_be_utc(
     three: Path, text: str, note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

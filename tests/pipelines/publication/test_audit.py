@@ -42,12 +42,12 @@ def test_each_broken_rule_is_named_with_its_rows_and_nothing_is_published(tmp_pa
         files = store_builder.staged(tmp_path, rows)
         with pytest.raises(AuditError) as refused:
             publish.publish(writer, files, store_builder.run_of())
-    found = {f.rule: (f.severity, f.rows) for f in refused.value.report.findings}
-    assert expected.items() <= found.items()
-    told = str(refused.value)
-    assert "friction_evidence: shares_add_up (critical): 1 of 2 rows" in told
-    assert "journey_id=j0002" in told
-    assert "the shares of a journey's friction add up to one" in told
+    findings = {f.rule: (f.severity, f.rows) for f in refused.value.report.findings}
+    assert expected.items() <= findings.items()
+    message = str(refused.value)
+    assert "friction_evidence: shares_add_up (critical): 1 of 2 rows" in message
+    assert "journey_id=j0002" in message
+    assert "the shares of a journey's friction add up to one" in message
     assert refused.value.exit_code == 1
     assert delta_store.latest(tmp_path) is None
 
@@ -88,8 +88,12 @@ def bad_rows() -> pa.RecordBatch:
     rows = [{**good, **change, "id": f"e{n:03d}"} for n, change in enumerate(changes)]
     present = {*good, "id", *validate.AMOUNTS, *validate.TIMES}
     shape = contract.INTERACTIONS.canonical(present)
-    plain = [f.with_type(pa.string()).with_nullable(True) if f.type == contract.CODED
-             else f.with_nullable(True) for f in shape]  # fmt: skip
+    plain = [
+        f.with_type(pa.string()).with_nullable(True)
+        if f.type == contract.CODED
+        else f.with_nullable(True)
+        for f in shape
+    ]
     table = pa.Table.from_pylist(rows, schema=pa.schema(plain))
     coded = [pa.field(f.name, f.type) for f in shape]
     return table.cast(pa.schema(coded)).combine_chunks().to_batches()[0]
@@ -104,8 +108,10 @@ def as_events(batch: pa.RecordBatch) -> Rows:
     return {"events": rows}
 
 
-def ids(found: Iterable[str]) -> set[str]:
-    return {part.removeprefix("id=") for text in found for part in text.split() if "id=e" in part}
+def ids(messages: Iterable[str]) -> set[str]:
+    return {
+        part.removeprefix("id=") for text in messages for part in text.split() if "id=e" in part
+    }
 
 
 def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
@@ -139,6 +145,6 @@ def test_every_law_of_the_audit_can_run() -> None:
 
 
 def test_a_process_that_fails_is_told_as_such(tmp_path: Path) -> None:
-    gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    missing = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
     with pytest.raises(audit_client.AuditUnavailableError, match=r"part-gone"):
-        audit_client.audit(tmp_path, {"journeys": [gone]}, "run-1")
+        audit_client.audit(tmp_path, {"journeys": [missing]}, "run-1")

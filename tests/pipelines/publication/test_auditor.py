@@ -43,18 +43,18 @@ def test_many_requests_are_answered_as_one_alone(tmp_path: Path) -> None:
     with Auditor() as auditor:
         asked = auditor.pid
         for number in (1, 0, 1):
-            came = audit_of(tmp_path / "kept", worlds[number], auditor.audit)
-            assert replace(came, **unlike) == replace(alone[number], **unlike)
+            report = audit_of(tmp_path / "kept", worlds[number], auditor.audit)
+            assert replace(report, **unlike) == replace(alone[number], **unlike)
         assert auditor.pid == asked
-    assert [one.passed for one in alone] == [True, False]
+    assert [report.passed for report in alone] == [True, False]
 
 
 def test_a_process_that_fails_is_told_and_the_next_request_goes_on(
     quick: Auditor, tmp_path: Path
 ) -> None:
-    gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    missing = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
     with pytest.raises(AuditUnavailableError, match=r"ended with 1:\n(.|\n)*part-gone"):
-        quick.audit(tmp_path, {"journeys": [gone]}, "run-1")
+        quick.audit(tmp_path, {"journeys": [missing]}, "run-1")
     assert quick.audit(tmp_path, {}, "run-2").passed
 
 
@@ -120,8 +120,10 @@ def test_the_audit_of_a_run_that_was_killed_leaves_no_report(tmp_path: Path) -> 
     os.mkfifo(tmp_path / GATE)
     asking = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with asking:
         assert asking.stdout is not None
         process = int(asking.stdout.readline())

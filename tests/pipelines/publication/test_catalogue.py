@@ -41,8 +41,8 @@ def session(root: Path) -> Iterator[Session]:
 
 def test_every_table_has_its_declared_columns_though_it_is_empty(session: Session) -> None:
     for name in published_tables.versioned():
-        found = [row[0] for row in session.execute(f"describe {name}").fetchall()]
-        assert found == published_tables.schema(name).names
+        columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
+        assert columns == published_tables.schema(name).names
     assert session.execute("select * from promises").fetchall() == []
     kinds = dict(row[:2] for row in session.execute("describe promises").fetchall())
     assert kinds["made_at"] == "TIMESTAMP WITH TIME ZONE"
@@ -103,10 +103,12 @@ def test_a_comment_follows_from_the_first_source_or_the_interval(
 
 def test_a_view_is_described_by_its_header(session: Session) -> None:
     comment = "select comment from duckdb_views() where view_name = 'v_closed_loop'"
-    assert session.execute(comment).fetchall() == [(
-        "How fast, and whether, somebody acts on complaints and low answers. One row per"
-        " instrument and owner. Of customers only; an answer is low up to .4.",
-    )]  # fmt: skip
+    assert session.execute(comment).fetchall() == [
+        (
+            "How fast, and whether, somebody acts on complaints and low answers. One row per"
+            " instrument and owner. Of customers only; an answer is low up to .4.",
+        )
+    ]
 
 
 def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
 
 def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path) -> None:
     rows = store_builder.table("events", store_builder.world()["events"])
-    told = (
+    questions = (
         # the order within an `exclude (...)` is DuckDB's own each time
         "select view_name, comment, if(sql like '%EXCLUDE%', null, sql)"
         " from duckdb_views() where not internal order by 1",
@@ -137,11 +139,11 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
         files = publish.files_of(tmp_path, base)
         anew = tmp_path / "anew.duckdb"
         catalogue_build.build_anew(anew, tmp_path, files, {}, "")
-        with duckdb.connect(str(continued)) as one, duckdb.connect(str(anew)) as other:
-            for question in told:
-                assert one.execute(question).fetchall() == other.execute(question).fetchall()
-            for name in [row[0] for row in one.execute(told[0]).fetchall()]:
-                one.execute(f'from "{name}"').fetchall()  # no view is bound to what has gone
+        with duckdb.connect(str(continued)) as first, duckdb.connect(str(anew)) as other:
+            for question in questions:
+                assert first.execute(question).fetchall() == other.execute(question).fetchall()
+            for name in [row[0] for row in first.execute(questions[0]).fetchall()]:
+                first.execute(f'from "{name}"').fetchall()  # no view is bound to what has gone
         anew.unlink()
 
 
@@ -150,8 +152,8 @@ def test_a_catalogue_is_made_anew_where_a_file_has_columns_of_its_own(tmp_path: 
     store_writing(tmp_path, [rows]).close()
     more = rows.append_column("shoe_size", pa.array([41] * rows.num_rows))
     with store_writing(tmp_path, [more]) as opened:
-        found = opened.execute("select distinct shoe_size from events").fetchall()
-        assert found == [(41,)]
+        sizes = opened.execute("select distinct shoe_size from events").fetchall()
+        assert sizes == [(41,)]
         assert opened.execute("select count(*) from v_rates").fetchone() is not None
 
 
@@ -263,9 +265,11 @@ def test_times_are_shown_in_utc_wherever_the_reader_is(root: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(root)],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
         env={"TZ": "Asia/Tokyo"},
-    )  # fmt: skip
+    )
     assert done.stdout.strip() == "2026-03-03 09:00:00+00"
 
 

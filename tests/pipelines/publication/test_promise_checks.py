@@ -50,8 +50,8 @@ def claims() -> store_builder.Rows:
 
 def asked(place: Path, query: str) -> list[tuple[Any, ...]]:
     with catalogue.connect(place) as opened:
-        found: list[tuple[Any, ...]] = opened.execute(query).fetchall()
-    return found
+        rows: list[tuple[Any, ...]] = opened.execute(query).fetchall()
+    return rows
 
 
 KEPT_OF = "select {} from v_promises_kept where kind = '{}'"
@@ -71,8 +71,8 @@ def test_open_claims_are_judged_and_nothing_else(tmp_path: Path) -> None:
     assert asked(tmp_path, KEPT_OF.format(COUNTS, "claim")) == [(5, 2, 2, 1, 4, 3)]
     assert asked(tmp_path, KEPT_OF.format(COUNTS, "callback")) == [(1, 0, 0, 1, 0, 0)]
     assert asked(tmp_path, KEPT_OF.format("kept_share", "claim")) == [(0.5,)]
-    said = asked(tmp_path, "select check_name, count(*) from v_promise_checks group by all")
-    assert sorted(said) == [("fresh", 7), ("second-look", 1)]
+    counted = asked(tmp_path, "select check_name, count(*) from v_promise_checks group by all")
+    assert sorted(counted) == [("fresh", 7), ("second-look", 1)]
     statuses = "select promise_id, status from promises where kind = 'claim' order by all"
     assert [row[1] for row in asked(tmp_path, statuses)] == [*["open"] * 4, "kept"]
     bare = "select view_name from duckdb_views() where not internal and coalesce(comment, '') = ''"
@@ -102,11 +102,10 @@ def test_a_crashed_publication_keeps_its_checks(
 
 
 HOSTILE = {
-    "select customer_key, promise_id, status from read_csv('{outside}')":
-        r"came read_csv\(…\)",
+    "select customer_key, promise_id, status from read_csv('{outside}')": r"came read_csv\(…\)",
     "select customer_key, promise_id, status from '{outside}'": "disabled",
-    "select customer_key, promise_id, status from read_parquet('{store}/promises/*.parquet')":
-        r"came read_parquet\(…\)",
+    "select customer_key, promise_id, status"
+    " from read_parquet('{store}/promises/*.parquet')": r"came read_parquet\(…\)",
     "select * from query('from read_csv(''{outside}'')')": r"came query\(…\)",
     "attach '{store}/mine.db'": r"came 1 \(attach\)",
     "copy (select 1) to '{store}/mine.csv'": r"came 1 \(copy\)",
@@ -138,7 +137,7 @@ HOSTILE = {
     "select * from query('" + KEPT.replace("'kept'", "''kept''") + "')": "came query",
     "select c.customer_key, 'p' as promise_id, 'kept' as status from v_promises_kept as k, "
     "v_promises as c": "recursion",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -203,13 +202,13 @@ where p.kind = 'claim' and p.status = 'open'
 
 def installation(folder: Path, checks: Mapping[str, str]) -> settings.Settings:
     """Two customers are promised the freshest bananas; one of them gets brown ones."""
-    told = [
+    events = [
         ("e1", "2026-01-05T09:00:00Z", "C1", "offer", "email", "outbound", None, "P1"),
         ("e2", "2026-01-05T09:00:00Z", "C2", "offer", "email", "outbound", None, "P2"),
         ("e3", "2026-01-07T09:00:00Z", "C1", "complaint", "phone", "inbound", "unresolved", None),
         ("e4", "2026-01-07T09:00:00Z", "C2", "purchase", "web", "inbound", "sold", None),
     ]
-    lines = [json.dumps(dict(zip(NAMES, row, strict=True))) for row in told]
+    lines = [json.dumps(dict(zip(NAMES, row, strict=True))) for row in events]
     (folder / "crm.jsonl").write_text("\n".join(lines) + "\n")
     raw_schema.write(folder / "raw.json", pa.schema([(name, pa.string()) for name in NAMES]))
     (folder / "map.sql").write_text(MAPPING)
@@ -230,35 +229,35 @@ def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_claim_of_a_campaign_is_judged_by_what_came_later(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"bananas": BANANAS})
+    project = installation(tmp_path, {"bananas": BANANAS})
     assert (
-        run(found, RunRequest(complete=True, complete_until=MONTHS_LATER, audit=None)).status
+        run(project, RunRequest(complete=True, complete_until=MONTHS_LATER, audit=None)).status
         == "published"
     )
-    counts = asked(found.store, KEPT_OF.format(COUNTS, "claim"))
+    counts = asked(project.store, KEPT_OF.format(COUNTS, "claim"))
     assert counts == [(2, 0, 1, 1, 1, 1)]
-    judged = asked(found.store, "select check_name, promise_id, status from v_promise_checks")
-    told = asked(found.store, "select promise_id, status from v_promises order by all")
-    assert [row[1] for row in told] == ["open", "open"]
+    judged = asked(project.store, "select check_name, promise_id, status from v_promise_checks")
+    statuses = asked(project.store, "select promise_id, status from v_promises order by all")
+    assert [row[1] for row in statuses] == ["open", "open"]
     assert [row[::2] for row in judged] == [("bananas", "broken")]
     scores = "select friction_hazard, health_ops from v_journeys order by all"
-    with_check = asked(found.store, scores)
+    with_check = asked(project.store, scores)
     (tmp_path / "bananas.sql").write_text(BANANAS.replace("'broken'", "'kept'"))
     other = settings.load(tmp_path)
-    assert other.version != found.version
+    assert other.version != project.version
     assert (
         run(other, RunRequest(complete=True, complete_until=MONTHS_LATER, audit=None)).publication
         == 2
     )
-    assert asked(found.store, KEPT_OF.format(COUNTS, "claim")) == [(2, 1, 0, 1, 1, 1)]
-    assert asked(found.store, scores) == with_check
+    assert asked(project.store, KEPT_OF.format(COUNTS, "claim")) == [(2, 1, 0, 1, 1, 1)]
+    assert asked(project.store, scores) == with_check
 
 
 def test_an_unlawful_check_stops_the_run_before_it_reads(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"bananas": "select 1 as one"})
+    project = installation(tmp_path, {"bananas": "select 1 as one"})
     with pytest.raises(SettingsError, match=r"promise_checks\.bananas: .* came the columns one"):
-        run(found, RunRequest(complete=True, audit=None))
-    assert not found.store.exists()
+        run(project, RunRequest(complete=True, audit=None))
+    assert not project.store.exists()
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> Non
     pq.write_table(old, tmp_path / path)
     store_builder.published(tmp_path, number=2, x_frontiers={"s": 1}, thresholds={"t": 0.5})
     both = delta_store.publications(tmp_path)
-    assert [one.x_frontiers for one in both] == [{}, {"s": 1}]
-    assert [one.thresholds for one in both] == [{}, {"t": 0.5}]
+    assert [publication.x_frontiers for publication in both] == [{}, {"s": 1}]
+    assert [publication.thresholds for publication in both] == [{}, {"t": 0.5}]
 
 
 def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_the_run_is_told_with_its_reconciliation(tmp_path: Path) -> None:
 
 def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
     with publish.writing(tmp_path) as writer:
-        gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+        missing = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
         with pytest.raises(FileNotFoundError, match=r"part-gone.*run again"):
-            publish.publish(writer, [gone], store_builder.run_of(), audit=None)
+            publish.publish(writer, [missing], store_builder.run_of(), audit=None)
         strange = staging.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
         with pytest.raises(KeyError, match="dreams"):
             publish.publish(writer, [strange], store_builder.run_of(), audit=None)
@@ -120,14 +120,14 @@ def test_a_crash_at_any_step_leaves_a_whole_publication(
 
 
 @pytest.mark.parametrize(
-    "said", (b"", b"garbage", b"catalog-.duckdb", b"\xff\0", b"catalog-9.duckdb")
+    "content", (b"", b"garbage", b"catalog-.duckdb", b"\xff\0", b"catalog-9.duckdb")
 )
 def test_a_broken_pointer_hides_nothing_and_the_next_writer_makes_it_anew(
-    tmp_path: Path, said: bytes
+    tmp_path: Path, content: bytes
 ) -> None:
     """A power cut may leave an empty file; `publications` still tells what is current."""
     store_builder.published(tmp_path)
-    (tmp_path / catalogue.CURRENT).write_bytes(said)
+    (tmp_path / catalogue.CURRENT).write_bytes(content)
     assert catalogue.current(tmp_path) == 1
     assert counts(tmp_path)["journeys"] == 3
     with publish.writing(tmp_path) as writer:
@@ -174,9 +174,9 @@ def test_files_of_a_crashed_run_are_removed_by_the_next(tmp_path: Path) -> None:
 
 def test_a_second_writer_on_this_machine_is_told_at_once(tmp_path: Path) -> None:
     with publish.writing(tmp_path):
-        with pytest.raises(AnotherWriter, match="another run at work") as told:
+        with pytest.raises(AnotherWriter, match="another run at work") as raised:
             store_builder.published(tmp_path)
-        assert told.value.exit_code == 75
+        assert raised.value.exit_code == 75
     assert store_builder.published(tmp_path).number == 1
 
 
@@ -219,10 +219,10 @@ def test_of_writers_that_race_one_wins(tmp_path: Path) -> None:
     ]
     for racer in racers:
         racer.start()
-    told = dict(results.get(timeout=60) for _ in racers)
+    states = dict(results.get(timeout=60) for _ in racers)
     for racer in racers:
         racer.join()
-    winners = [number for number, state in told.items() if state == "published"]
+    winners = [number for number, state in states.items() if state == "published"]
     assert len(winners) == 1
     newest = delta_store.latest(tmp_path)
     assert newest is not None and newest.run_id == f"run-{winners[0]}"

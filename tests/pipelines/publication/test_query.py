@@ -39,16 +39,18 @@ def asked(root: Path, text: str, **own: str) -> list[tuple[object, ...]]:
 
 def test_a_query_that_takes_too_long_is_stopped(root: Path) -> None:
     text = "select count(*) from range(1000000) a, range(1000000) b where a.range % 7 = b.range % 5"
-    with pytest.raises(query.QueryError, match=r"took longer than it may.*--timeout") as told:
+    with pytest.raises(query.QueryError, match=r"took longer than it may.*--timeout") as raised:
         asked(root, text, timeout="100ms")
-    assert told.value.exit_code == 2
+    assert raised.value.exit_code == 2
 
 
 @pytest.mark.parametrize(
     "text",
-    ["select list(range) from range(100000000)",
-     "select count(*) from (select distinct range, random() from range(20000000))"],
-)  # fmt: skip
+    [
+        "select list(range) from range(100000000)",
+        "select count(*) from (select distinct range, random() from range(20000000))",
+    ],
+)
 def test_a_query_that_needs_too_much_is_stopped(root: Path, text: str) -> None:
     with pytest.raises(query.QueryError, match=r"more memory and room to spill.*--memory"):
         asked(root, text, memory="100MB", spill="10MB")
@@ -60,11 +62,11 @@ def test_what_a_query_spills_is_gone_with_it(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = sorted(root.rglob("*"))
     session = catalogue.connect(root, None, query.limits(None, "100MB", "5GB"))
-    told = session.execute(
+    spilling = session.execute(
         "select count(*) from (select range, random() from range(20000000) order by 2, 1)"
         " where range % 7 = 0"
     )
-    assert len(told.fetchall()) == 1
+    assert len(spilling.fetchall()) == 1
     (room,) = tmp_path.iterdir()
     assert room.stat().st_mode & 0o777 == 0o700
     session.close()
@@ -73,8 +75,8 @@ def test_what_a_query_spills_is_gone_with_it(
 
 
 def test_limits_have_defaults_and_are_checked(root: Path) -> None:
-    told = "select current_setting('memory_limit'), current_setting('max_temp_directory_size')"
-    ((memory, spill),) = asked(root, told)
+    question = "select current_setting('memory_limit'), current_setting('max_temp_directory_size')"
+    ((memory, spill),) = asked(root, question)
     ((whole,),) = asked(root, "select current_setting('memory_limit')", memory="1TB")
     assert str(spill).startswith("9.3 GiB") and memory != whole
     assert asked(root, "select current_setting('max_execution_time')") == [(600_000,)]
@@ -112,13 +114,13 @@ def test_a_terminal_is_known_as_one() -> None:
     command = [sys.executable, "-c", code, "\x1b[31m\u202ex"]
     subprocess.run(command, stdout=theirs, stderr=theirs, check=True)
     os.close(theirs)
-    told = b""
+    output = b""
     with contextlib.suppress(OSError):  # the end of a terminal
         while part := os.read(ours, 10_000):
-            told += part
+            output += part
     os.close(ours)
-    assert told.decode().count("\\u001b[31m\\u202ex") == 3
-    assert b"\x1b" not in told and "\u202e".encode() not in told
+    assert output.decode().count("\\u001b[31m\\u202ex") == 3
+    assert b"\x1b" not in output and "\u202e".encode() not in output
 
 
 def test_csv_is_exact_in_a_file_and_harmless_on_a_terminal(

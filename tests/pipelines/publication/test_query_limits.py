@@ -28,7 +28,8 @@ PROGRAM = (
 )
 SIGNALLED = """
 import os, signal
-signals.GRACE, within = 0.0, query._in_time
+heed, within = signals.heed, query._in_time
+signals.heed = lambda close: heed(close, grace=0.0)
 def hit(seconds):
     os.kill(os.getpid(), signal.{name})
     return within(seconds)
@@ -53,8 +54,11 @@ def asked(place: Path, *args: str, more: str = "") -> tuple[int, str, list[str]]
     command = [sys.executable, "-c", PROGRAM.format(more=more), "sql", "--json", "-c"]
     done = subprocess.run(
         [*command, str(place / "mine"), *args],
-        capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(room)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(room)},
+    )
     message = json.loads(done.stdout.splitlines()[-1])["message"]
     return done.returncode, message, [path.name for path in room.iterdir()]
 

@@ -31,15 +31,15 @@ PLANTED = {"transfer": 0.55, "info_conflict": 0.02, "reasked_info": 0.45, "promi
 def world(n: int = 900, tied: bool = True, seed: int = 3) -> Rows:
     made, parts = random.Random(seed), []
     for number in range(n):
-        found = [kind for kind in PLANTED if made.random() < 0.3]
+        kinds = [kind for kind in PLANTED if made.random() < 0.3]
         hazard = 0.05 + sum(
-            -log(1 - PLANTED[kind]) for kind in found if tied or kind == "promise_late"
+            -log(1 - PLANTED[kind]) for kind in kinds if tied or kind == "promise_late"
         )
         pieces = [
             {"kind": kind.replace("promise_late", "promise_broken"), "severity": PRESENT[kind],
              "base_weight": PRESENT[kind], "intensity": 1.0, "at": place,
              "detail": "late" if kind == "promise_late" else None}
-            for place, kind in enumerate(found)
+            for place, kind in enumerate(kinds)
         ]  # fmt: skip
         outcome01 = float(made.random() >= 1 - exp(-hazard))
         own = {"customer_key": key_of(number % 700), "outcome01": outcome01}
@@ -65,16 +65,16 @@ def session(folder: Path) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Calibration:
+def calibrated(folder: Path) -> Calibration:
     with catalogue.connect(folder / "store") as opened:
         return calibrate.calibrate(opened, PRESENT)
 
 
-def test_planted_weights_are_proposed_and_the_right_one_kept(found: Calibration) -> None:
-    lines = {line.kind: line for line in found.lines}
-    assert found.is_tied
-    assert found.is_settled
-    assert not found.is_sample
+def test_planted_weights_are_proposed_and_the_right_one_kept(calibrated: Calibration) -> None:
+    lines = {line.kind: line for line in calibrated.lines}
+    assert calibrated.is_tied
+    assert calibrated.is_settled
+    assert not calibrated.is_sample
     verdicts = {"transfer": "raise", "info_conflict": "lower", "reasked_info": "keep"}
     assert {kind: lines[kind].verdict for kind in verdicts} == verdicts
     assert lines["transfer"].proposed == pytest.approx(0.55, abs=0.1)
@@ -86,32 +86,37 @@ def test_planted_weights_are_proposed_and_the_right_one_kept(found: Calibration)
         assert line.n_bad <= line.n_journeys
 
 
-def test_what_an_outcome_defines_and_what_is_absent_keep_their_weight(found: Calibration) -> None:
-    lines = {line.kind: line for line in found.lines}
+def test_what_an_outcome_defines_and_what_is_absent_keep_their_weight(
+    calibrated: Calibration,
+) -> None:
+    lines = {line.kind: line for line in calibrated.lines}
     assert set(lines) == set(PRESENT)
     assert {k for k, line in lines.items() if line.verdict == "by definition"} == {
-        *(name for name, one in KINDS.items() if "bad_end" in one.circular_with), "promise_late"
-    }  # fmt: skip
+        *(name for name, kind in KINDS.items() if "bad_end" in kind.circular_with),
+        "promise_late",
+    }
     assert lines["promise_broken"].verdict == "by definition"
     assert lines["rework"].verdict == "no evidence"
     assert {lines[kind].proposed for kind in ("promise_late", "rework")} == {None}
     assert lines["rework"].present == 0.1
 
 
-def test_proposed_weights_foretell_later_ends_better(found: Calibration) -> None:
-    rate, now, _, proposed = found.trials
-    assert rate.n_journeys < found.n_journeys
+def test_proposed_weights_foretell_later_ends_better(calibrated: Calibration) -> None:
+    rate, now, _, proposed = calibrated.trials
+    assert rate.n_journeys < calibrated.n_journeys
     assert proposed.log_likelihood > now.log_likelihood
     assert (proposed.auc or 0) > (now.auc or 1)
 
 
-def test_the_block_is_toml_with_what_changes_and_what_is_configured(found: Calibration) -> None:
-    text = calibrate.block(found, {"transfer": 0.1, "escalation": 0.2})
-    said = tomllib.loads(text)["weights"]
-    assert set(said) == {"transfer", "info_conflict", "escalation"}
-    assert said["escalation"] == 0.2
-    assert said["transfer"] == pytest.approx(found.weights()["transfer"].proposed, abs=1e-3)
-    assert all(0 < weight <= 0.95 for weight in said.values())
+def test_the_block_is_toml_with_what_changes_and_what_is_configured(
+    calibrated: Calibration,
+) -> None:
+    text = calibrate.block(calibrated, {"transfer": 0.1, "escalation": 0.2})
+    weights = tomllib.loads(text)["weights"]
+    assert set(weights) == {"transfer", "info_conflict", "escalation"}
+    assert weights["escalation"] == 0.2
+    assert weights["transfer"] == pytest.approx(calibrated.weights()["transfer"].proposed, abs=1e-3)
+    assert all(0 < weight <= 0.95 for weight in weights.values())
 
 
 @pytest.mark.parametrize("args", [(), ("--json",), ("--toml",)])
@@ -128,9 +133,9 @@ def test_the_command_prints_and_changes_nothing(
     assert err == ""
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     if args == ("--json",):
-        said = json.loads(out)
-        assert {line["kind"] for line in said["lines"]} == set(PRESENT)
-        assert said["trials"][3]["name"] == "proposed weights"
+        report = json.loads(out)
+        assert {line["kind"] for line in report["lines"]} == set(PRESENT)
+        assert report["trials"][3]["name"] == "proposed weights"
     elif args == ("--toml",):
         assert "transfer" in tomllib.loads(out)["weights"]
     else:
@@ -141,11 +146,11 @@ def test_the_command_prints_and_changes_nothing(
 def test_ends_without_a_tie_propose_nothing(tmp_path: Path) -> None:
     store_builder.published(tmp_path, world(tied=False))
     with catalogue.connect(tmp_path) as opened:
-        found = calibrate.calibrate(opened, PRESENT)
-    assert not found.is_tied
-    assert {line.verdict for line in found.lines} == {"no tie", "no evidence", "by definition"}
-    assert {line.proposed for line in found.lines} == {None}
-    assert "nothing differs" in calibrate.block(found, {})
+        calibrated = calibrate.calibrate(opened, PRESENT)
+    assert not calibrated.is_tied
+    assert {line.verdict for line in calibrated.lines} == {"no tie", "no evidence", "by definition"}
+    assert {line.proposed for line in calibrated.lines} == {None}
+    assert "nothing differs" in calibrate.block(calibrated, {})
 
 
 def test_too_few_bad_ends_are_refused(tmp_path: Path) -> None:
@@ -163,17 +168,17 @@ def test_a_publication_with_other_weights_is_refused(session: Session) -> None:
 
 
 def test_a_sample_takes_whole_customers(session: Session) -> None:
-    found = calibrate.calibrate(session, PRESENT, most=600)
-    assert found.is_sample
-    assert 590 <= found.n_journeys <= 600
+    calibrated = calibrate.calibrate(session, PRESENT, most=600)
+    assert calibrated.is_sample
+    assert 590 <= calibrated.n_journeys <= 600
     ends, ids, _, _ = calibrate._ends(session, 600)
-    told = session.execute(
+    row = session.execute(
         "select count(*) from v_scored_ends where customer_key in"
         " (select customer_key from v_scored_ends where journey_id in (select unnest(?)))",
         [ids.tolist()],
     ).fetchone()
-    assert told is not None
-    assert told[0] == len(ends)
+    assert row is not None
+    assert row[0] == len(ends)
 
 
 def test_without_scipy_it_says_what_to_install(
@@ -208,9 +213,9 @@ def test_ends_at_one_instant_are_proposed_from_and_not_tried(
     calibration.show(settings, json=False, toml=False)
     assert "No later journeys to try on" in capsys.readouterr().out
     calibration.show(settings, json=True, toml=False)
-    said = json.loads(capsys.readouterr().out)
-    assert said["trials"] == []
-    assert {line["verdict"] for line in said["lines"]} >= {"raise", "lower"}
+    report = json.loads(capsys.readouterr().out)
+    assert report["trials"] == []
+    assert {line["verdict"] for line in report["lines"]} >= {"raise", "lower"}
 
 
 def test_types_first_seen_later_are_left_out_of_the_trial_and_counted(
@@ -221,9 +226,9 @@ def test_types_first_seen_later_are_left_out_of_the_trial_and_counted(
         row["journey_type"] = "new"
     settings = load(_published(tmp_path, rows))
     calibration.show(settings, json=True, toml=False)
-    said = json.loads(capsys.readouterr().out)
-    assert said["n_left_out"] == 100
-    assert all(trial["log_likelihood"] > -1 for trial in said["trials"])
-    assert {trial["n_journeys"] for trial in said["trials"]} == {171}
+    report = json.loads(capsys.readouterr().out)
+    assert report["n_left_out"] == 100
+    assert all(trial["log_likelihood"] > -1 for trial in report["trials"])
+    assert {trial["n_journeys"] for trial in report["trials"]} == {171}
     calibration.show(settings, json=False, toml=False)
     assert "Left out: 100 later journeys" in capsys.readouterr().out

@@ -33,45 +33,47 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         yield session
 
 
-def _without(told: Explanation, condition: str) -> tuple[float, float | None]:
-    [found] = [w for w in told.what_ifs if (w.step_id or w.condition) == condition]
-    health = found.score.health_ops
-    return round(found.score.friction_score, 1), None if health is None else round(health, 1)
+def _without(explanation: Explanation, condition: str) -> tuple[float, float | None]:
+    [alternative] = [w for w in explanation.what_ifs if (w.step_id or w.condition) == condition]
+    health = alternative.score.health_ops
+    return round(alternative.score.friction_score, 1), None if health is None else round(health, 1)
 
 
 def test_the_claim_is_told_as_its_story(con: duckdb.DuckDBPyConnection) -> None:
-    told = explain(con, CLAIM).text()
-    assert "the customer, contact, at Claim form (web, Web, before)" in told
-    assert "1 d 4 h later: an employee 5e1f00d…, contact, at Assessor's call" in told
+    text = explain(con, CLAIM).text()
+    assert "the customer, contact, at Claim form (web, Web, before)" in text
+    assert "1 d 4 h later: an employee 5e1f00d…, contact, at Assessor's call" in text
     again = "asked again for damage, date, phone, place and plate: Web had these 5 since step 1"
-    assert again in told
-    assert "0 of 5 known fields went along" in told
-    assert "waited 40 min to be served" in told
-    assert "Asked again between Web and Claims: severity 0.321 = 0.45 × 0.713 for 5 fields;" in told
-    assert "hazard 0.357/2 = 0.178; 31 % of all" in told
-    assert "F = 100 × (1 − e^−H) = 43.9" in told
-    assert "/ (0.35/1.00 + 0.4/0.561) = 70.5" in told
+    assert again in text
+    assert "0 of 5 known fields went along" in text
+    assert "waited 40 min to be served" in text
+    assert "Asked again between Web and Claims: severity 0.321 = 0.45 × 0.713 for 5 fields;" in text
+    assert "hazard 0.357/2 = 0.178; 31 % of all" in text
+    assert "F = 100 × (1 − e^−H) = 43.9" in text
+    assert "/ (0.35/1.00 + 0.4/0.561) = 70.5" in text
 
 
 def test_worked_example_of_the_design_to_its_digits(con: duckdb.DuckDBPyConnection) -> None:
-    told = explain(con, WORKED)
-    assert round(told.score.hazard, 4) == 1.7394
-    assert round(told.score.friction_score, 1) == 82.4
-    assert round(told.score.delivery01, 4) == 0.1756
-    assert told.score.health_ops is not None and round(told.score.health_ops, 1) == 28.5
-    assert told.adds_up
-    assert _without(told, f"{WORKED}-5")[0] == 68.1
-    assert _without(told, "with the context passed")[0] == 77.6
-    assert told.what_ifs[0].step_id == f"{WORKED}-5"
+    explanation = explain(con, WORKED)
+    assert round(explanation.score.hazard, 4) == 1.7394
+    assert round(explanation.score.friction_score, 1) == 82.4
+    assert round(explanation.score.delivery01, 4) == 0.1756
+    assert (
+        explanation.score.health_ops is not None and round(explanation.score.health_ops, 1) == 28.5
+    )
+    assert explanation.adds_up
+    assert _without(explanation, f"{WORKED}-5")[0] == 68.1
+    assert _without(explanation, "with the context passed")[0] == 77.6
+    assert explanation.what_ifs[0].step_id == f"{WORKED}-5"
 
 
 def test_every_incident_has_its_what_if_and_none_makes_it_worse(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
-    told = explain(con, WORKED)
-    incidents = {step.step_id for step in told.steps if step.evidence}
-    assert {w.step_id for w in told.what_ifs if w.step_id} == incidents
-    assert all(w.friction_less > 0 and (w.health_more or 0) > 0 for w in told.what_ifs)
+    explanation = explain(con, WORKED)
+    incidents = {step.step_id for step in explanation.steps if step.evidence}
+    assert {w.step_id for w in explanation.what_ifs if w.step_id} == incidents
+    assert all(w.friction_less > 0 and (w.health_more or 0) > 0 for w in explanation.what_ifs)
 
 
 @given(
@@ -92,52 +94,57 @@ def test_what_if_is_the_score_of_the_evidence_that_is_left(
         report_fixture.piece(f"e{number}", f"j-{step}", kind, severity)
         for number, (step, kind, severity) in enumerate(pieces)
     )
-    for found in what_if.what_ifs(evidence, 1.0):
+    for alternative in what_if.what_ifs(evidence, 1.0):
         left = [
-            e for e in evidence
-            if (e.step_id != found.step_id if found.step_id else e.kind == "customer_wait")
-        ]  # fmt: skip
+            e
+            for e in evidence
+            if (
+                e.step_id != alternative.step_id
+                if alternative.step_id
+                else e.kind == "customer_wait"
+            )
+        ]
         anew = what_if.score(left, 1.0)
-        assert found.score.friction_score == pytest.approx(anew.friction_score, abs=1e-9)
-        assert found.score.health_ops == pytest.approx(anew.health_ops, abs=1e-9)
+        assert alternative.score.friction_score == pytest.approx(anew.friction_score, abs=1e-9)
+        assert alternative.score.health_ops == pytest.approx(anew.health_ops, abs=1e-9)
 
 
 def test_dropped_handoff_of_an_open_journey_has_friction_and_no_health(
     con: duckdb.DuckDBPyConnection,
 ) -> None:
-    told = explain(con, OPEN)
-    text = told.text()
+    explanation = explain(con, OPEN)
+    text = explanation.text()
     assert "handed from Sales to Technicians, who did nothing by 6 May 2025 09:12" in text
-    assert told.score.health_ops is None
+    assert explanation.score.health_ops is None
     assert "friction 50.0 (29.3 to 64.6); health not measured" in text
     assert "the journey is still open" in text
     assert "context of 2 hand-offs" in text
 
 
 def test_null_is_said_and_never_told_as_zero(con: duckdb.DuckDBPyConnection) -> None:
-    told = explain(con, SILENT)
-    text = told.text()
+    explanation = explain(con, SILENT)
+    text = explanation.text()
     assert "friction not measured; health not measured" in text
     assert "nothing to add up" in text
     assert "nothing logged is not nothing wrong" in text
     assert "friction 0" not in text and "F 0" not in text
-    assert told.what_ifs == ()
+    assert explanation.what_ifs == ()
 
 
 def test_evidence_that_does_not_add_up_is_admitted() -> None:
     store = report_fixture.Store()
     report_fixture.claim(store, friction_hazard=0.9)
-    told = explain(store.connect(), "worst")
-    assert not told.adds_up
-    assert "The published H is 0.900000: the evidence does not add up to it." in told.text()
+    explanation = explain(store.connect(), "worst")
+    assert not explanation.adds_up
+    assert "The published H is 0.900000: the evidence does not add up to it." in explanation.text()
 
 
 def test_json_carries_steps_sums_and_utc_times(con: duckdb.DuckDBPyConnection) -> None:
-    told = json.loads(explain(con, CLAIM).json())
-    assert told["journey"]["started_at"] == "2025-05-03T09:12:00+00:00"
-    assert [len(step["evidence"]) for step in told["steps"]] == [0, 3]
-    assert told["adds_up"] is True
-    assert told["steps"][1]["asked"][0]["known_step_seq"] == 1
+    report = json.loads(explain(con, CLAIM).json())
+    assert report["journey"]["started_at"] == "2025-05-03T09:12:00+00:00"
+    assert [len(step["evidence"]) for step in report["steps"]] == [0, 3]
+    assert report["adds_up"] is True
+    assert report["steps"][1]["asked"][0]["known_step_seq"] == 1
 
 
 @pytest.mark.parametrize("wanted", [CLAIM, "c1a1", "C-17", " c1a1 "])
@@ -149,7 +156,7 @@ def test_journey_is_found_by_id_its_beginning_or_its_case(
 
 def test_worst_is_the_closed_journey_with_least_health(con: duckdb.DuckDBPyConnection) -> None:
     assert lookup.find(con, "worst") == WORKED
-    assert [one.journey_id for one in lookup.worst(con)] == [WORKED, CLAIM, OPEN]
+    assert [journey.journey_id for journey in lookup.worst(con)] == [WORKED, CLAIM, OPEN]
     assert WORKED in lookup.guide(con)
 
 
@@ -157,11 +164,17 @@ def _worst_of(*journeys: tuple[float, float | None], **own: Any) -> report_fixtu
     """Journeys of one step, each with a severity and an outcome."""
     store = report_fixture.Store()
     for number, (severity, outcome01) in enumerate(journeys):
-        found = [{"kind": "customer_wait", "severity": severity}] if severity else []
-        step = {"touchpoint": "desk", "channel": "web", "owner": "A", "evidence": found}
+        evidence = [{"kind": "customer_wait", "severity": severity}] if severity else []
+        step = {"touchpoint": "desk", "channel": "web", "owner": "A", "evidence": evidence}
         outcome = {1.0: "resolved", 0.0: "unresolved"}.get(outcome01 or 0.0)
-        report_fixture.journey(store, f"{number:02}aa", [step], outcome01=outcome01,
-                               outcome=None if outcome01 is None else outcome, **own)  # fmt: skip
+        report_fixture.journey(
+            store,
+            f"{number:02}aa",
+            [step],
+            outcome01=outcome01,
+            outcome=None if outcome01 is None else outcome,
+            **own,
+        )
     return store
 
 
@@ -184,18 +197,20 @@ def _worst_of(*journeys: tuple[float, float | None], **own: Any) -> report_fixtu
 def test_the_worst_says_with_whom_it_shares_its_place(
     journeys: list[tuple[float, float | None]], worst: str, note: str
 ) -> None:
-    told = explain(_worst_of(*journeys).connect(), "Worst ")
-    assert (told.journey.journey_id, told.note) == (worst, note)
-    assert told.text().startswith(f"{note}.\n" if note else "Journey ")
-    assert json.loads(told.json())["note"] == note
+    explanation = explain(_worst_of(*journeys).connect(), "Worst ")
+    assert (explanation.journey.journey_id, explanation.note) == (worst, note)
+    assert explanation.text().startswith(f"{note}.\n" if note else "Journey ")
+    assert json.loads(explanation.json())["note"] == note
 
 
 def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
     con = _worst_of(*[(0.95, 0.0)] * 12, (0.5, 1.0)).connect()
-    said = ("12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
-            " are the first 10 by id")  # fmt: skip
-    assert f"The worst journeys ({said}):\n  00aa" in lookup.guide(con)
-    assert said in page.render(queries.read(con), "Ties")
+    note = (
+        "12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
+        " are the first 10 by id"
+    )
+    assert f"The worst journeys ({note}):\n  00aa" in lookup.guide(con)
+    assert note in page.render(queries.read(con), "Ties")
     few = _worst_of(*[(0.95, 0.0)] * 3, (0.5, 1.0)).connect()
     assert "the first 3 share the lowest health_ops, 10.0, its floor, and stand by id" in (
         lookup.guide(few)
@@ -203,21 +218,24 @@ def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    ("journeys", "said"),
-    [([(0.0, 1.0), (0.0, 1.0)],
-      "no friction was found in 2 journeys: no journey is the worst"),
-     ([(0.0, 1.0), (0.0, 0.0)],
-      "no friction was found in 2 journeys: no journey is the worst; 1 journey ended other than"
-      " well: `rejse sql")],
-)  # fmt: skip
+    ("journeys", "message"),
+    [
+        ([(0.0, 1.0), (0.0, 1.0)], "no friction was found in 2 journeys: no journey is the worst"),
+        (
+            [(0.0, 1.0), (0.0, 0.0)],
+            "no friction was found in 2 journeys: no journey is the worst; 1 journey ended other"
+            " than well: `rejse sql",
+        ),
+    ],
+)
 def test_without_friction_no_journey_is_the_worst(
-    journeys: list[tuple[float, float | None]], said: str
+    journeys: list[tuple[float, float | None]], message: str
 ) -> None:
     con = _worst_of(*journeys).connect()
-    told = explain(con, "worst")
-    assert told.note.startswith(said)
-    assert told.note.endswith("; this is the first by health and id")
-    assert told.text().startswith(f"{told.note}.")
+    explanation = explain(con, "worst")
+    assert explanation.note.startswith(message)
+    assert explanation.note.endswith("; this is the first by health and id")
+    assert explanation.text().startswith(f"{explanation.note}.")
     assert "No friction was found in 2 journeys: no journey is the worst." in (lookup.guide(con))
     html = page.render(queries.read(con), "Calm")
     assert "o friction was found in 2 journeys: no journey is the worst" in html
@@ -237,9 +255,9 @@ def test_an_end_that_does_not_rank_ranks_nothing(con: duckdb.DuckDBPyConnection)
         "create or replace view v_ranked_journeys as select *, true as is_mature from v_journeys"
         f" where journey_id != '{WORKED}' and state = 'closed'"
     )
-    found = lookup.worst(cursor)
-    assert [one.journey_id for one in found] == [CLAIM, WORKED, OPEN]
-    assert [one.health_ops is None for one in found] == [False, True, True]
+    ranked = lookup.worst(cursor)
+    assert [journey.journey_id for journey in ranked] == [CLAIM, WORKED, OPEN]
+    assert [journey.health_ops is None for journey in ranked] == [False, True, True]
     assert queries.read(cursor).stability["n_worst"] == 1
     assert queries.read(con).stability["n_worst"] == 2
 
@@ -306,9 +324,9 @@ def test_no_share_above_zero_is_worded_as_zero_and_none_below_one_as_all(
 
 def _scored(events: list[dict[str, Any]]) -> dict[str, pa.Table]:
     """Events through the real core; the published stamp columns that explain reads are added."""
-    found = score_events(builders.table(events), Operational(), Rules(), {"crm": 2**60})
-    stamp = pa.array(["0" * 16] * found["journeys"].num_rows)
-    return {**found, "journeys": found["journeys"].append_column("config_version", stamp)}
+    scored = score_events(builders.table(events), Operational(), Rules(), {"crm": 2**60})
+    stamp = pa.array(["0" * 16] * scored["journeys"].num_rows)
+    return {**scored, "journeys": scored["journeys"].append_column("config_version", stamp)}
 
 
 def test_a_story_scored_by_the_core_is_told_with_sums_that_agree() -> None:
@@ -323,14 +341,17 @@ def test_a_story_scored_by_the_core_is_told_with_sums_that_agree() -> None:
         "info": {"asked": questions}, "outcome": "resolved", "wait_s": 240,
     }  # fmt: skip
     with report_fixture.session(_scored([web, call])) as con:
-        told = explain(con, "worst")
+        explanation = explain(con, "worst")
         page_text = page.render(queries.read(con), "Claims")
-    assert told.adds_up
-    journey, score = told.journey, told.score
+    assert explanation.adds_up
+    journey, score = explanation.journey, explanation.score
     assert score.friction_score == pytest.approx(journey.friction_score, abs=1e-9)
     assert score.health_ops == pytest.approx(journey.health_ops, abs=1e-9)
-    kinds = {piece.kind for step in told.steps for piece in step.evidence}
+    kinds = {piece.kind for step in explanation.steps for piece in step.evidence}
     assert kinds == {"reasked_info", "handoff_without_context"}
     assert round(score.friction_score, 1) == 43.2
-    assert "asked again for damage, date, phone, place and plate: Web had these 5" in told.text()
+    assert (
+        "asked again for damage, date, phone, place and plate: Web had these 5"
+        in explanation.text()
+    )
     assert "100 % of all friction lies between Web and Claims" in page_text

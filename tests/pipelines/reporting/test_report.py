@@ -35,11 +35,11 @@ def _hostile() -> report_fixture.Store:
     store = report_fixture.Store()
     for number, name in enumerate(HOSTILE):
         other = HOSTILE[number - 1]
-        told = {**report_fixture.reasked(3, other, name), "detail": name}
+        reasked = {**report_fixture.reasked(3, other, name), "detail": name}
         steps: list[dict[str, Any]] = [
             {"touchpoint": other, "channel": "web", "owner": other, "stage": "before"},
             {
-                "touchpoint": name, "channel": "phone", "owner": name, "evidence": [told],
+                "touchpoint": name, "channel": "phone", "owner": name, "evidence": [reasked],
                 "asked": [{"field": name, "is_reask": True, "system_known": other}],
                 "handoffs": [{"from_owner": other, "to_owner": name, "context": "unknown"}],
             },
@@ -66,8 +66,9 @@ def _extreme() -> report_fixture.Store:
                 for kind in ("channel_switch", "repeat_contact", "<" * 90, "&" * 90, "reopened")
             ]
             step = {"touchpoint": name, "channel": "web", "owner": name, "evidence": pieces}
-            asked = [{"field": f"{i}{name}", "is_reask": True, "system_known": name}
-                     for i in range(9)]  # fmt: skip
+            asked = [
+                {"field": f"{i}{name}", "is_reask": True, "system_known": name} for i in range(9)
+            ]
             steps.append({**step, "after": timedelta(hours=1), "asked": asked if seq < 20 else []})
         report_fixture.journey(store, f"{number:016x}", steps, journey_type="<&" * 900)
         felt_fixture.asked(store, f"{number:016x}", dict.fromkeys(range(1, 121), 0.5), 0.5)
@@ -81,7 +82,7 @@ def company() -> str:
 
 def test_page_says_what_it_must(company: str) -> None:
     text = plain_text(company)
-    for said in (
+    for phrase in (
         "of all friction lies between", "Step map: claim", "Places of the map",
         "Journeys by type and owner", "Friction by kind", "Friction between owners",
         "The worst journeys, told", "What was measured, and what was not",
@@ -89,7 +90,7 @@ def test_page_says_what_it_must(company: str) -> None:
         "Publication 3", "Run run-1", "Configuration c0ffee00c0ffee00",
         "1,010 = 1,000 kept + 6 duplicate + 1 late + 3 rejected + 0 erased",
     ):  # fmt: skip
-        assert said in text
+        assert phrase in text
     assert company.count("<details>") == 10
 
 
@@ -101,15 +102,13 @@ def test_ten_worst_journeys_come_with_their_arithmetic(company: str) -> None:
 
 
 def _priced(currency: str | None, **own: Any) -> dict[str, Any]:
-    blank = dict.fromkeys(
-        ("cost", "minutes_customer", "minutes_company", "minutes_measured"), None
-    )  # fmt: skip
+    blank = dict.fromkeys(("cost", "minutes_customer", "minutes_company", "minutes_measured"), None)
     counts = {"n_evidence": 10, "n_customer_unknown": 0, "n_company_unknown": 0}
     return {**blank, **counts, "currency": currency, **own}
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "expected"),
     [([], []),
      ([_priced(None, n_customer_unknown=10, n_company_unknown=10)],
       ["no piece of friction has its minutes logged, and cost_rates has none"]),
@@ -123,13 +122,15 @@ def _priced(currency: str | None, **own: Any) -> dict[str, Any]:
        " 100 % of the pieces); 9.2 % measured, the rest from cost_rates",
        "7,000 DKK and 20 EUR at the rates of cost_rates"])],
 )  # fmt: skip
-def test_the_page_says_what_is_known_of_cost(rows: list[dict[str, Any]], said: list[str]) -> None:
+def test_the_page_says_what_is_known_of_cost(
+    rows: list[dict[str, Any]], expected: list[str]
+) -> None:
     for row in rows:
         row["minutes_measured"] = row["minutes_measured"] or 0.0
-    found = " ".join(cards.cost(rows))
-    assert bool(found) == bool(said)
-    for part in said:
-        assert part in found
+    shown = " ".join(cards.cost(rows))
+    assert bool(shown) == bool(expected)
+    for part in expected:
+        assert part in shown
 
 
 def test_the_page_quotes_the_cost_of_its_evidence() -> None:
@@ -149,11 +150,11 @@ def test_figures_on_the_page_are_those_of_the_rows() -> None:
         figures = queries.read(con)
     assert figures.totals["n_journeys"] == 4 and figures.totals["n_closed"] == 3
     shown = cards.head_figures(figures.totals, figures.felt_totals)
-    said = {card.label: card.value for card in shown}
-    assert said["resolved in time, 2 of 3 old enough; 1 undecided"] == "67 %"
-    assert said["of the journeys met friction, 3 of 3"] == "100 %"
+    values = {card.label: card.value for card in shown}
+    assert values["resolved in time, 2 of 3 old enough; 1 undecided"] == "67 %"
+    assert values["of the journeys met friction, 3 of 3"] == "100 %"
     label = "median health_ops; middle half 39 to 60; 2 journeys, too few for a band"
-    assert said[label] == "50"
+    assert values[label] == "50"
     assert figures.map_type == "claim"
     [way] = figures.moves
     assert (way["earlier"], way["place"]) == ("Claim form", "Assessor's call")
@@ -171,8 +172,8 @@ def test_planted_pair_of_owners_heads_the_page() -> None:
         report_fixture.claim(store, f"{number:016x}")
     with store.connect() as con:
         figures = queries.read(con)
-    said = headline(figures.totals, figures.kinds, figures.edges)
-    assert said == "100 % of all friction lies between Web and Claims"
+    title = headline(figures.totals, figures.kinds, figures.edges)
+    assert title == "100 % of all friction lies between Web and Claims"
 
 
 def test_kind_heads_the_page_where_no_pair_stands_out() -> None:
@@ -181,8 +182,8 @@ def test_kind_heads_the_page_where_no_pair_stands_out() -> None:
     report_fixture.journey(store, "aa", [{"channel": "phone", "owner": "A", "evidence": [wait]}])
     with store.connect() as con:
         figures = queries.read(con)
-    said = headline(figures.totals, figures.kinds, figures.edges)
-    assert said == "100 % of all friction: the customer waited longer than expected"
+    title = headline(figures.totals, figures.kinds, figures.edges)
+    assert title == "100 % of all friction: the customer waited longer than expected"
 
 
 def test_nothing_measured_is_said_and_not_drawn_as_zero() -> None:
@@ -228,10 +229,10 @@ def test_small_owners_are_folded_into_others() -> None:
          "worst_kind": "transfer"} for i in range(20)
     ]  # fmt: skip
     whole = sum(edge["hazard"] for edge in edges)
-    found = drawings.matrix(edges, whole)
-    assert found is not None and found.is_folded
-    assert len(found.owners) == 9 and found.owners[-1] == drawings.OTHERS
-    shown = [cell.value for line in found.cells for cell in line if cell.value is not None]
+    matrix = drawings.matrix(edges, whole)
+    assert matrix is not None and matrix.is_folded
+    assert len(matrix.owners) == 9 and matrix.owners[-1] == drawings.OTHERS
+    shown = [cell.value for line in matrix.cells for cell in line if cell.value is not None]
     assert sum(shown) == pytest.approx(1.0)
 
 
@@ -320,11 +321,11 @@ def test_network_recorder_can_see_a_request(browser: chromium.Browser, tmp_path:
 def test_worst_journey_unfolds_by_click(browser: chromium.Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["company"])
     summary = browser.driver.find_element("css selector", "details summary")
-    told = browser.driver.find_element("css selector", "details .told")
-    assert not told.is_displayed()
+    element = browser.driver.find_element("css selector", "details .told")
+    assert not element.is_displayed()
     summary.click()
-    assert told.is_displayed()
-    assert "How the score adds up" in told.text
+    assert element.is_displayed()
+    assert "How the score adds up" in element.text
 
 
 def test_page_can_be_read_by_ear_and_keyboard(

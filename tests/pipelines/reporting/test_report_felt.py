@@ -41,8 +41,10 @@ def test_answers_are_shown_with_the_silent_and_with_the_journeys_nobody_spoke_of
     assert (row["n_answered"], row["n_invited"]) == (4, 5)
     assert (row["n_felt"], row["n_journeys"]) == (2, 4)
     assert (row["n_gaps"], row["silo_gap"], row["silo_gap_half"]) == (
-        1, pytest.approx(0.1), None,
-    )  # fmt: skip
+        1,
+        pytest.approx(0.1),
+        None,
+    )
     # X: .4 x .7 + .4 x .7 + .2 x .75 = .71; .4 x .6 + .4 x .9 + .2 x .75 = .75
     assert row["experience01"] == pytest.approx((0.71 + 0.75) / 2)
     # the claim of the stories: health 70.7 with answers, health_ops 70.5 without
@@ -50,11 +52,11 @@ def test_answers_are_shown_with_the_silent_and_with_the_journeys_nobody_spoke_of
     assert row["health_ops"] == pytest.approx(70.5, abs=0.05)
     assert (row["n_health"], row["n_health_ops"]) == (2, 4)
     text = plain_text(render(store))
-    for said in ("80 % 4 of 5", "50 % 2 of 4", "+0.10 n 1", "What people felt", "n 2", "n 4",
+    for phrase in ("80 % 4 of 5", "50 % 2 of 4", "+0.10 n 1", "What people felt", "n 2", "n 4",
                  "2 of 4 journeys (50 %) have answers that score",
                  "1 complaint or low answer that nobody acted on",
                  "50 % of the journeys have no answers that score"):  # fmt: skip
-        assert said in text
+        assert phrase in text
 
 
 def test_the_page_counts_answers_as_the_view_of_responses_does() -> None:
@@ -67,12 +69,12 @@ def test_the_page_counts_answers_as_the_view_of_responses_does() -> None:
                                "journey_id": None, "step_id": None, "is_answered": False,
                                "is_invited": True, "is_in_time": False})  # fmt: skip
     with store.connect() as con:
-        found = con.execute(
+        counts = con.execute(
             "select sum(n_answered), sum(n_invited), sum(n_uninvited) from v_responses"
             " where respondent_type = 'customer'"
         ).fetchone()
     totals = _figures(store).felt_totals
-    assert found == (4, 6, 1)
+    assert counts == (4, 6, 1)
     assert (totals["n_answered"], totals["n_invited"]) == (4, 6)
 
 
@@ -121,8 +123,10 @@ def test_nobody_asked_is_said_and_not_drawn() -> None:
 
 def test_the_curve_stands_under_the_map_and_invents_no_place() -> None:
     store = report_fixture.Store()
-    steps = [{"touchpoint": name, "owner": "Web", "channel": "web", "stage": "during"}
-             for name in ("one", "two", "three")]  # fmt: skip
+    steps = [
+        {"touchpoint": name, "owner": "Web", "channel": "web", "stage": "during"}
+        for name in ("one", "two", "three")
+    ]
     for name in "ab":
         report_fixture.journey(store, name, [dict(step) for step in steps])
     felt_fixture.asked(store, "a", {1: 1.0, 3: 0.2})

@@ -44,7 +44,8 @@ stage_steps.Stage.process = hit
 #: Its first table of a run sends the signal, and never ends: nor does the main thread hear it, as
 #: where a library blocks it.
 STUCK = """
-signals.GRACE = 0.0
+heed = signals.heed
+signals.heed = lambda close: heed(close, grace=0.0)
 def stuck(step, scored):
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
     os.kill(os.getpid(), signal.{name})
@@ -65,7 +66,8 @@ local_graph.GraphWorker = workers.Signalling
 DEAF_POOL = (
     POOL
     + """
-signals.GRACE = 0.0
+heed = signals.heed
+signals.heed = lambda close: heed(close, grace=0.0)
 wait = worker_pool.wait
 def deaf(connections):
     signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
@@ -93,7 +95,7 @@ def called(place: Path, *args: str, more: str = "") -> Iterator[subprocess.Popen
         yield process
 
 
-def said(process: subprocess.Popen[str]) -> list[dict[str, object]]:
+def printed_lines(process: subprocess.Popen[str]) -> list[dict[str, object]]:
     """Lines of JSON but for the processes of audits."""
     out, err = process.communicate()
     assert "Traceback" not in err
@@ -116,7 +118,7 @@ def test_a_run_that_is_being_audited_ends_with_its_audit(
         auditor = int(process.stdout.readline())
         with (place / "store" / GATE).open("wb"):  # opens when it is being audited
             process.send_signal(number)
-            (last,) = said(process)
+            (last,) = printed_lines(process)
             assert has_ended(auditor)
     code = 128 + number
     status = {130: "interrupted", 143: "terminated"}[code]
@@ -130,7 +132,7 @@ def test_a_run_that_is_being_audited_ends_with_its_audit(
 @pytest.mark.parametrize("how", [HIT, STUCK], ids=("at its next step", "at once"))
 def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> None:
     with called(place, "run", more=how.format(name=number.name)) as process:
-        (last,) = said(process)
+        (last,) = printed_lines(process)
     assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
     assert nothing_is_left(place)
     assert once(settings.load(place)).counts["kept"] == 4
@@ -141,7 +143,7 @@ def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> No
 def test_a_run_takes_its_workers_along(place: Path, number: signal.Signals, how: str) -> None:
     note = place / "worker"
     with called(place, "run", more=how.format(number=int(number), note=note)) as process:
-        (last,) = said(process)
+        (last,) = printed_lines(process)
     assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
     assert has_ended(int(note.read_text()))
     assert nothing_is_left(place)
@@ -149,14 +151,14 @@ def test_a_run_takes_its_workers_along(place: Path, number: signal.Signals, how:
 
 def test_a_loop_leaves_the_run_at_work(place: Path) -> None:
     with called(place, "live", "--every", "0s", more=HIT.format(name="SIGTERM")) as process:
-        assert said(process) == []
+        assert printed_lines(process) == []
     assert process.returncode == 0
     assert nothing_is_left(place)
 
 
 def test_a_loop_that_cannot_leave_its_run_is_ended(place: Path) -> None:
     with called(place, "live", "--every", "0s", more=STUCK.format(name="SIGTERM")) as process:
-        said(process)
+        printed_lines(process)
     assert process.returncode in (0, 143)
     assert nothing_is_left(place)
 

@@ -28,57 +28,57 @@ def _usual_mask(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def made(folder: Path, more: str = "") -> settings.Settings:
     """A store with rejects, an audit's report and two publications, the second a compaction."""
     files = {"a.jsonl": lines([row(0), row(1, time=None)]), "b.jsonl": lines([row(2)])}
-    found = installation(folder, files, more=more)
-    found.key_file.chmod(0o600)
+    project = installation(folder, files, more=more)
+    project.key_file.chmod(0o600)
     for name in files:
         (folder / name).rename(folder / f"{name}.later")
     for name in files:
         (folder / f"{name}.later").rename(folder / name)
         once(settings.load(folder))
-    compact.compact(found.store)
-    (found.store / "audits").mkdir(exist_ok=True)
-    return found
+    compact.compact(project.store)
+    (project.store / "audits").mkdir(exist_ok=True)
+    return project
 
 
 def masks(store: Path) -> tuple[set[int], set[int]]:
     """Modes of all files, and of all folders."""
-    every = [store, *store.rglob("*")]
+    paths = [store, *store.rglob("*")]
     return (
-        {path.stat().st_mode & 0o7777 for path in every if path.is_file()},
-        {path.stat().st_mode & 0o777 for path in every if path.is_dir() and path.name != "audits"},
+        {path.stat().st_mode & 0o7777 for path in paths if path.is_file()},
+        {path.stat().st_mode & 0o777 for path in paths if path.is_dir() and path.name != "audits"},
     )
 
 
 def test_a_store_is_its_owners(tmp_path: Path) -> None:
-    found = made(tmp_path)
+    project = made(tmp_path)
     # Data and catalogues are never written again, by nobody.
-    assert masks(found.store) == ({0o600, 0o400}, {0o700})
+    assert masks(project.store) == ({0o600, 0o400}, {0o700})
 
 
 def test_a_store_of_a_group_is_the_groups(tmp_path: Path) -> None:
-    found = made(tmp_path, GROUP)
-    assert (found.store_mode, found.store.name) == ("group", "store")
-    assert masks(found.store) == ({0o660, 0o440}, {0o770})
-    assert found.store.stat().st_mode & 0o2000, "what is made in it has its group"
+    project = made(tmp_path, GROUP)
+    assert (project.store_mode, project.store.name) == ("group", "store")
+    assert masks(project.store) == ({0o660, 0o440}, {0o770})
+    assert project.store.stat().st_mode & 0o2000, "what is made in it has its group"
 
 
 def test_a_store_that_others_could_read_is_closed_and_what_is_not_ours_stays(
     tmp_path: Path,
 ) -> None:
-    found = made(tmp_path)
-    (found.store / "notes").mkdir(mode=0o755)
-    (found.store / "notes" / "a.txt").write_text("mine")
-    for path in [found.store, *found.store.rglob("*")]:
+    project = made(tmp_path)
+    (project.store / "notes").mkdir(mode=0o755)
+    (project.store / "notes" / "a.txt").write_text("mine")
+    for path in [project.store, *project.store.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    once(found)  # finds nothing new
-    assert (found.store / "notes" / "a.txt").stat().st_mode & 0o777 == 0o644
-    (found.store / "notes" / "a.txt").unlink()
-    (found.store / "notes").rmdir()
-    assert masks(found.store) == ({0o600}, {0o700})
-    configuration = found.root / "rejse.toml"
+    once(project)  # finds nothing new
+    assert (project.store / "notes" / "a.txt").stat().st_mode & 0o777 == 0o644
+    (project.store / "notes" / "a.txt").unlink()
+    (project.store / "notes").rmdir()
+    assert masks(project.store) == ({0o600}, {0o700})
+    configuration = project.root / "rejse.toml"
     configuration.write_text(GROUP + configuration.read_text())
     once(settings.load(tmp_path))
-    assert masks(found.store) == ({0o660}, {0o770})
+    assert masks(project.store) == ({0o660}, {0o770})
 
 
 @pytest.mark.parametrize(("more", "mode"), [("", 0o600), (GROUP, 0o660)])
@@ -93,42 +93,44 @@ def test_a_report_is_read_by_who_reads_the_store(
 
 
 @pytest.mark.parametrize(
-    ("more", "mode", "said"),
+    ("more", "mode", "message"),
     [
         ("", 0o644, "everybody can read rejse.key; first: chmod 600 rejse.key"),
         ("", 0o640, "its group can read rejse.key; first: chmod 600 rejse.key"),
-        ("", 0o600, None), ("", 0o400, None), (GROUP, 0o640, None),
+        ("", 0o600, None),
+        ("", 0o400, None),
+        (GROUP, 0o640, None),
         (GROUP, 0o644, "everybody can read rejse.key; first: chmod 660 rejse.key"),
     ],
-)  # fmt: skip
+)
 def test_a_key_that_others_can_read_is_refused_with_what_mends_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, mode: int, said: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, mode: int, message: str | None
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])}, more=more)
-    found.key_file.chmod(mode)
-    if said is None:
-        assert len(found.key()) == 24
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])}, more=more)
+    project.key_file.chmod(mode)
+    if message is None:
+        assert len(project.key()) == 24
         return
     with pytest.raises(settings.SettingsError) as refused:
-        found.key()
-    assert said in str(refused.value)
-    assert found.key_file.read_text() not in str(refused.value)
+        project.key()
+    assert message in str(refused.value)
+    assert project.key_file.read_text() not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("store", "said"),
+    ("store", "message"),
     [
         ('[store]\nmode = "all"', "store_mode"),
         ('[store]\npath = "s"\nmod = "group"', "expected path and mode, came mod"),
     ],
 )
-def test_a_wrong_mode_is_said(tmp_path: Path, store: str, said: str) -> None:
-    with pytest.raises(settings.SettingsError, match=said):
+def test_a_wrong_mode_is_said(tmp_path: Path, store: str, message: str) -> None:
+    with pytest.raises(settings.SettingsError, match=message):
         installation(tmp_path, {"a.jsonl": ""}, more=store)
 
 
 def test_a_table_names_the_path_too(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": ""}, more='[store]\npath = "s"\n')
-    assert (found.store, found.store_mode) == (tmp_path / "s", "private")
-    assert file_modes.of(found.store) == "private"
+    project = installation(tmp_path, {"a.jsonl": ""}, more='[store]\npath = "s"\n')
+    assert (project.store, project.store_mode) == (tmp_path / "s", "private")
+    assert file_modes.of(project.store) == "private"

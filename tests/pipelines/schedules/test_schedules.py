@@ -31,7 +31,7 @@ AIRFLOW = Path(os.environ.get("REJSE_AIRFLOW", ROOT / ".airflow"))
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     (tmp_path / "place").mkdir()
     return installation(tmp_path / "place", {"a.jsonl": lines([row(0), row(4)])})
@@ -56,10 +56,10 @@ def test_cron_lines_fail_where_somebody_must_look(tmp_path: Path, code: int, end
         assert user == "rejse"
         done = subprocess.run(["/bin/sh", "-c", command], env=env, check=False)
         assert done.returncode == ends
-    told = (place / "told").read_text().splitlines()
-    assert told == [f"{name} --config c.toml --json" for name in ("run", "compact", "vacuum")]
+    commands = (place / "told").read_text().splitlines()
+    assert commands == [f"{name} --config c.toml --json" for name in ("run", "compact", "vacuum")]
     assert {run.run.__name__, maintain.compact.__name__, maintain.vacuum.__name__} == {
-        line.split()[0] for line in told
+        line.split()[0] for line in commands
     }
 
 
@@ -98,13 +98,17 @@ def _airflow(home: Path, place: Path) -> dict[str, str]:
 
 @contextmanager
 def _server(
-    env: dict[str, str], *args: str, said: Any = subprocess.PIPE
+    env: dict[str, str], *args: str, stdout: Any = subprocess.PIPE
 ) -> Iterator[subprocess.Popen[str]]:
     """A part of Airflow, until the test has seen what it waits for; `said` takes its output."""
     with subprocess.Popen(
-        [str(AIRFLOW / "bin" / "airflow"), *args], env=env, text=True, start_new_session=True,
-        stdout=said, stderr=subprocess.STDOUT,
-    ) as process:  # fmt: skip
+        [str(AIRFLOW / "bin" / "airflow"), *args],
+        env=env,
+        text=True,
+        start_new_session=True,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+    ) as process:
         try:
             yield process
         finally:
@@ -128,32 +132,37 @@ def _drain(process: subprocess.Popen[str]) -> None:
         pass
 
 
-def test_a_real_scheduler_runs_the_dag(tmp_path: Path, found: settings.Settings) -> None:
+def test_a_real_scheduler_runs_the_dag(tmp_path: Path, project: settings.Settings) -> None:
     if not (AIRFLOW / "bin" / "airflow").exists():
         absent(f"no Airflow in {AIRFLOW}: make .airflow/ready, or name one by REJSE_AIRFLOW")
     home = tmp_path / "airflow"
     (home / "dags").mkdir(parents=True)
     shutil.copy(SCHEDULES / "airflow_dag.py", home / "dags")
-    env = _airflow(home, found.root)
+    env = _airflow(home, project.root)
     subprocess.run(
-        [str(AIRFLOW / "bin" / "airflow"), "db", "migrate"], env=env, check=True,
+        [str(AIRFLOW / "bin" / "airflow"), "db", "migrate"],
+        env=env,
+        check=True,
         capture_output=True,
-    )  # fmt: skip
+    )
     with ExitStack() as servers:
         api = servers.enter_context(_server(env, "api-server", "--workers", "1"))
         _until(api, "Application startup complete")
         # What nobody reads would fill its pipe and halt it.
         threading.Thread(target=_drain, args=(api,), daemon=True).start()
-        servers.enter_context(_server(env, "dag-processor", said=subprocess.DEVNULL))
+        servers.enter_context(_server(env, "dag-processor", stdout=subprocess.DEVNULL))
         scheduler = servers.enter_context(_server(env, "scheduler", "--skip-serve-logs"))
         _until(scheduler, "Marking run", "DagRun rejse @")
         # The line comes before the commit; the command starts long after it.
-        told = subprocess.run(
+        listed = subprocess.run(
             [str(AIRFLOW / "bin" / "airflow"), "dags", "list-runs", "rejse", "--output", "json"],
-            env=env, check=True, capture_output=True, text=True,
-        )  # fmt: skip
-    (only,) = json.loads(told.stdout[told.stdout.index("[{") :])
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    (only,) = json.loads(listed.stdout[listed.stdout.index("[{") :])
     assert (only["state"], only["run_id"].startswith("scheduled__")) == ("success", True)
-    assert catalogue.current(found.store) == 1
-    newest = delta_store.latest(found.store)
+    assert catalogue.current(project.store) == 1
+    newest = delta_store.latest(project.store)
     assert newest is not None and newest.counts["read"] == 2

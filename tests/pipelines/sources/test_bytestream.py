@@ -41,10 +41,10 @@ def test_a_truncated_file_gives_what_came_before(tmp_path: Path, kind: str, part
     (tmp_path / f"l.jsonl.{kind}").write_bytes(cut)
     data, fault = drained(tmp_path / f"l.jsonl.{kind}")
     assert fault == "truncated_file" and DATA.startswith(data)
-    found, refused = edge.read(tmp_path / f"l.jsonl.{kind}", edge.RAW)
-    assert len(found) == data.count(b"\n")
-    assert [(one["position"], one["reason"]) for one in refused] == [
-        (f"l.jsonl.{kind}:{len(found) + 1}", "truncated_file")
+    rows, refused = edge.read(tmp_path / f"l.jsonl.{kind}", edge.RAW)
+    assert len(rows) == data.count(b"\n")
+    assert [(reject["position"], reject["reason"]) for reject in refused] == [
+        (f"l.jsonl.{kind}:{len(rows) + 1}", "truncated_file")
     ]
 
 
@@ -60,9 +60,9 @@ def test_a_truncated_gzip_file_loses_nothing_that_zlib_would_give(tmp_path: Path
 def test_garbage_behind_the_end(tmp_path: Path, name: str) -> None:
     data = DATA if name == "l.jsonl" else b"id\n" + b"x1\n" * 50
     (tmp_path / name).write_bytes(gzip.compress(data) + b"garbage")
-    found, refused = edge.read(tmp_path / name, edge.RAW)
-    assert len(found) == (3000 if name == "l.jsonl" else 50)
-    assert [one["reason"] for one in refused] == ["damaged_file"]
+    rows, refused = edge.read(tmp_path / name, edge.RAW)
+    assert len(rows) == (3000 if name == "l.jsonl" else 50)
+    assert [reject["reason"] for reject in refused] == ["damaged_file"]
 
 
 @pytest.mark.parametrize("kind", ["gz", "zst"])
@@ -87,5 +87,5 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path, kind: str, line: byt
 def test_small_files_may_be_as_regular_as_they_like(tmp_path: Path) -> None:
     data = b'{"id":"x"}\n' * 9000  # below 100 KiB
     (tmp_path / "l.jsonl.gz").write_bytes(gzip.compress(data))
-    found, refused = edge.read(tmp_path / "l.jsonl.gz", edge.RAW)
-    assert (len(found), refused) == (9000, [])
+    rows, refused = edge.read(tmp_path / "l.jsonl.gz", edge.RAW)
+    assert (len(rows), refused) == (9000, [])

@@ -31,8 +31,8 @@ def touch(path: Path) -> None:
     os.utime(path, ns=(at, at))
 
 
-def published(found: settings.Settings) -> storage.Publication:
-    latest = delta_store.latest(found.store)
+def published(project: settings.Settings) -> storage.Publication:
+    latest = delta_store.latest(project.store)
     assert latest is not None
     return latest
 
@@ -54,31 +54,32 @@ def test_a_position_is_its_text(position: Position) -> None:
 
 
 def test_a_file_that_was_touched_makes_no_publication(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)]), "b.jsonl": lines([row(1)])})
-    once(found)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)]), "b.jsonl": lines([row(1)])})
+    once(project)
     touch(tmp_path / "a.jsonl")
-    assert status.status(found, delta_store.now()).files_waiting == 0
+    assert status.status(project, delta_store.now()).files_waiting == 0
     assert again(tmp_path).status == "nothing_new"
     # Of the same size and another content it has changed, also where it seems as old as before.
     before = (tmp_path / "a.jsonl").stat().st_mtime_ns
     (tmp_path / "a.jsonl").write_text(lines([row(2)]))
     os.utime(tmp_path / "a.jsonl", ns=(before + 1, before + 1))
-    assert status.status(found, delta_store.now()).files_waiting == 1
+    assert status.status(project, delta_store.now()).files_waiting == 1
     assert again(tmp_path).counts["kept"] == 1
 
 
 def test_a_publication_notes_when_files_were_touched(tmp_path: Path) -> None:
     """So that the next run need not read them to know that they are the same."""
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    once(found)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    once(project)
     touch(tmp_path / "a.jsonl")
     (tmp_path / "b.jsonl").write_text(lines([row(1)]))
     result = again(tmp_path)
     assert (result.counts["read"], result.counts["kept"]) == (1, 1)
     (noted,) = (
-        at for place, at in positions.of(found, published(found).positions).items()
+        at
+        for place, at in positions.of(project, published(project).positions).items()
         if place.path.endswith("a.jsonl")
-    )  # fmt: skip
+    )
     assert noted.changed == (tmp_path / "a.jsonl").stat().st_mtime_ns
     assert again(tmp_path).status == "nothing_new"
 
@@ -88,11 +89,11 @@ def test_a_project_that_moves_counts_nothing_twice(tmp_path: Path, patterns: str
     place = tmp_path / "here" / "project"
     (place / "logs").mkdir(parents=True)
     (place.parent / "beside").mkdir()
-    found = installation(place, {}, {"crm": patterns})
+    project = installation(place, {}, {"crm": patterns})
     logs = place / Path(patterns).parent
     for number in range(3):
         (logs / f"{number}.jsonl").write_text(lines([row(number)]))
-    first = once(found)
+    first = once(project)
     shutil.copytree(place.parent, tmp_path / "copied", copy_function=shutil.copy)  # no old times
     place.parent.rename(tmp_path / "moved")
     for folder in ("copied", "moved"):
@@ -110,8 +111,8 @@ def test_a_copied_project_may_name_the_files_of_the_first(tmp_path: Path) -> Non
     place = tmp_path / "project"
     (place / "in").mkdir(parents=True)
     (place / "in" / "a.jsonl").write_text(lines([row(0)]))
-    found = installation(place, {}, {"crm": f"{place}/**/*.jsonl"})
-    once(found)
+    project = installation(place, {}, {"crm": f"{place}/**/*.jsonl"})
+    once(project)
     shutil.copytree(place, tmp_path / "copied")
     assert again(tmp_path / "copied").status == "nothing_new"
     (place / "done").mkdir()
@@ -126,65 +127,69 @@ def test_a_file_outside_is_known_by_its_whole_path(tmp_path: Path) -> None:
     place = tmp_path / "project"
     place.mkdir()
     (tmp_path / "log.jsonl").write_text(lines([row(0)]))
-    found = installation(place, {}, {"crm": f"{tmp_path}/log.jsonl"})
-    once(found)
-    assert list(published(found).positions) == [f"crm:{(tmp_path / 'log.jsonl').resolve()}"]
+    project = installation(place, {}, {"crm": f"{tmp_path}/log.jsonl"})
+    once(project)
+    assert list(published(project).positions) == [f"crm:{(tmp_path / 'log.jsonl').resolve()}"]
     place.rename(tmp_path / "elsewhere")
     assert again(tmp_path / "elsewhere").status == "nothing_new"
 
 
 def test_positions_say_nothing_of_where_the_project_lies(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    once(found)
-    (name,), (text,) = zip(*published(found).positions.items(), strict=True)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    once(project)
+    (name,), (text,) = zip(*published(project).positions.items(), strict=True)
     assert name == "crm:a.jsonl"
-    said = parse(text)
-    assert said is not None and said.content is not None
+    position = parse(text)
+    assert position is not None and position.content is not None
     (tmp_path / "rejse.key").write_text("ab" * 24)
-    other = positions.hashed(tmp_path / "a.jsonl", said.size, said.changed, b"other")
-    assert said.content != other, "whoever guesses a file cannot try the guess without the key"
+    other = positions.hashed(tmp_path / "a.jsonl", position.size, position.changed, b"other")
+    assert position.content != other, "whoever guesses a file cannot try the guess without the key"
 
 
 def test_a_store_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
     """It named all files by absolute paths, and kept no hashes."""
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)]), "b.jsonl": lines([row(1)])})
-    once(found)
-    as_before(found)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)]), "b.jsonl": lines([row(1)])})
+    once(project)
+    as_before(project)
     assert again(tmp_path).status == "nothing_new"
     (tmp_path / "c.jsonl").write_text(lines([row(2)]))
     assert again(tmp_path).counts["read"] == 1
     names = {"crm:a.jsonl", "crm:b.jsonl", "crm:c.jsonl"}
-    assert set(published(found).positions) == names
+    assert set(published(project).positions) == names
 
 
-def as_before(found: settings.Settings) -> None:
+def as_before(project: settings.Settings) -> None:
     """Publish once more, with positions as they were written before."""
     from rejse.pipelines.config import fingerprint
     from rejse.pipelines.publication import publish
 
-    base = published(found)
-    here = positions.of(found, base.positions)
+    base = published(project)
+    here = positions.of(project, base.positions)
     old = {f"{p.source}:{p.path}": f"{at.size}@{at.changed}" for p, at in here.items()}
-    sign = fingerprint.fingerprint(found, base.core_version, old, {}, True, 0)
-    with publish.writing(found.store) as writer:
+    sign = fingerprint.fingerprint(project, base.core_version, old, {}, True, 0)
+    with publish.writing(project.store) as writer:
         done = replace(base, number=2, positions=old, fingerprint=sign)
-        publish.announce(writer, done, publish.files_of(found.store, base))
+        publish.announce(writer, done, publish.files_of(project.store, base))
 
 
 def test_sources_whose_names_have_colons_are_told_apart(tmp_path: Path) -> None:
     at = str(Position(1, 2))
-    found = positions.located(tmp_path, {"a:b:x.csv": at, "a:y:z.csv": at}, {"a", "a:b"})
-    assert set(found) == {Place("a:b", f"{tmp_path}/x.csv"), Place("a", f"{tmp_path}/y:z.csv")}
+    places = positions.located(tmp_path, {"a:b:x.csv": at, "a:y:z.csv": at}, {"a", "a:b"})
+    assert set(places) == {Place("a:b", f"{tmp_path}/x.csv"), Place("a", f"{tmp_path}/y:z.csv")}
 
 
 def test_a_part_of_a_file_is_read_again(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
     cut = 1_767_603_630_000_000  # between the two
-    one = run(found, RunRequest(complete=True, audit=None, span=(0, cut)))
-    assert (one.counts["read"], one.counts["kept"]) == (1, 1)
-    assert run(found, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
+    first = run(project, RunRequest(complete=True, audit=None, span=(0, cut)))
+    assert (first.counts["read"], first.counts["kept"]) == (1, 1)
+    assert (
+        run(project, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
+    )
     touch(tmp_path / "a.jsonl")
-    assert run(found, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
+    assert (
+        run(project, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
+    )
     assert again(tmp_path).counts == {
         "read": 2, "kept": 1, "duplicate": 1, "late": 0, "rejected": 0, "erased": 0,
     }  # fmt: skip

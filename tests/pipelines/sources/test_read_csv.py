@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines.sources import read_csv
+from rejse.pipelines.sources.read_csv import Csv
 from tests.support import edge
 from tests.support.law import examples
 
@@ -23,8 +23,11 @@ TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
 def read(folder: Path, data: bytes, schema: pa.Schema = SCHEMA) -> Any:
     path = folder / "l.csv"
     path.write_bytes(data)
-    rows, refused = edge.read(path, schema)
-    return [tuple(one.values()) for one in rows], [(o["position"], o["reason"]) for o in refused]
+    return listed(*edge.read(path, schema))
+
+
+def listed(rows: list[dict[str, Any]], refused: list[dict[str, Any]]) -> Any:
+    return [tuple(row.values()) for row in rows], [(o["position"], o["reason"]) for o in refused]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +93,11 @@ def test_what_python_writes_is_read(
     if not all_quoted:  # Python leaves a bare carriage return unquoted, which means a line's end
         rows = [(a.replace("\r", ""), b.replace("\r", "")) for a, b in rows]
     writer.writerows([("a", "b"), *rows])
-    found, refused = read(tmp_path_factory.mktemp("csv"), out.getvalue().encode(), TEXT)
+    accepted, refused = read(tmp_path_factory.mktemp("csv"), out.getvalue().encode(), TEXT)
     assert refused == []
-    assert [(a or "", b or "") for a, b, _ in found] == rows
+    assert [(a or "", b or "") for a, b, _ in accepted] == rows
     if all_quoted:
-        assert [(a, b) for a, b, _ in found] == rows
+        assert [(a, b) for a, b, _ in accepted] == rows
 
 
 PIECES = st.sampled_from(
@@ -118,7 +121,8 @@ PIECES = st.sampled_from(
 
 
 @given(
-    st.lists(PIECES, max_size=40).map(lambda found: b"a,b\n" + b"".join(found)), st.integers(1, 20)
+    st.lists(PIECES, max_size=40).map(lambda pieces: b"a,b\n" + b"".join(pieces)),
+    st.integers(1, 20),
 )
 @example(b'a,b\n\r"\n"",', 1)  # a last line without an end, in a block of its own
 @settings(max_examples=examples(200))
@@ -127,6 +131,5 @@ def test_anything_is_read_in_blocks_of_any_size(
 ) -> None:
     folder = tmp_path_factory.mktemp("csv")
     whole = read(folder, data, TEXT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read_csv, "BLOCK", size + 4)
-        assert read(folder, data, TEXT) == whole
+    parts = edge.read_in_blocks(Csv(TEXT, "crm", "l.csv"), folder / "l.csv", size + 4)
+    assert listed(*parts) == whole

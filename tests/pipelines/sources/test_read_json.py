@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines.sources import read_json
 from rejse.pipelines.sources.decompress import RECORD
+from rejse.pipelines.sources.read_json import JsonLines
 from tests.support import edge
 from tests.support.law import examples
 
@@ -29,7 +29,7 @@ def read(tmp_path: Path, data: bytes, schema: pa.Schema = SCHEMA) -> Any:
     path = tmp_path / "l.jsonl"
     path.write_bytes(data)
     rows, refused = edge.read(path, schema)
-    return rows, [(one["position"], one["reason"]) for one in refused]
+    return rows, [(row["position"], row["reason"]) for row in refused]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_taken(tmp_path: Path, line: bytes, name: str, value: Any) -> None:
 )  # fmt: skip
 def test_refused(tmp_path: Path, line: bytes, reason: str) -> None:
     rows, refused = read(tmp_path, b'{"a":"before"}\n' + line + b'\n\n{"a":"after"}')
-    assert [(one["a"], one["_row"]) for one in rows] == [("before", 1), ("after", 4)]
+    assert [(row["a"], row["_row"]) for row in rows] == [("before", 1), ("after", 4)]
     assert refused == [("l.jsonl:2", reason)]
 
 
@@ -97,44 +97,57 @@ def test_one_bad_line_among_many_costs_itself_only(tmp_path: Path) -> None:
     lines[777], lines[1500] = b"{", b'{"n":"x"}'
     rows, refused = read(tmp_path, b"\n".join(lines))
     assert refused == [("l.jsonl:778", "not_json"), ("l.jsonl:1501", "type_mismatch")]
-    assert [one["n"] for one in rows] == [n for n in range(2000) if n not in (777, 1500)]
+    assert [row["n"] for row in rows] == [n for n in range(2000) if n not in (777, 1500)]
 
 
-def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = b'{"a":"1"}\n\n{"a":"\xc3\xa9"}\nnope\n{"a":"' + b"x" * 200 + b'"}\n{"a":"5"}'
-    monkeypatch.setattr(read_json, "RECORD", 100)
-    found = []
-    for size in (1, 3, 7, 64, 1000):
-        monkeypatch.setattr(read_json, "BLOCK", size)
-        found.append(read(tmp_path, data))
-    assert all(one == found[0] for one in found)
-    rows, refused = found[0]
-    assert [(one["a"], one["_row"]) for one in rows] == [("1", 1), ("é", 3), ("5", 6)]
-    assert refused == [("l.jsonl:4", "not_json"), ("l.jsonl:5", "record_too_large")]
+@pytest.mark.parametrize(
+    ("line", "reason", "sizes"),
+    [
+        (b"[" + b"1," * 40 + b"1]", "not_an_object", (1, 3, 7, 64, 1000)),
+        (b'{"a":"' + b"x" * 2 * RECORD + b'"}', "record_too_large",
+         (RECORD // 3, RECORD, RECORD + 40, 3 * RECORD)),
+    ],
+    ids=("short", "long"),
+)  # fmt: skip
+def test_blocks_of_any_size(
+    tmp_path: Path, line: bytes, reason: str, sizes: tuple[int, ...]
+) -> None:
+    path = tmp_path / "l.jsonl"
+    path.write_bytes(b'{"a":"1"}\n\n{"a":"\xc3\xa9"}\nnope\n' + line + b'\n{"a":"5"}')
+    for size in sizes:
+        rows, refused = edge.read_in_blocks(JsonLines(SCHEMA, "crm", path.name), path, size)
+        assert [(row["a"], row["_row"]) for row in rows] == [("1", 1), ("é", 3), ("5", 6)]
+        reasons = [(row["position"], row["reason"]) for row in refused]
+        assert reasons == [("l.jsonl:4", "not_json"), ("l.jsonl:5", reason)]
 
 
 def test_the_whole_line_may_be_a_column(tmp_path: Path) -> None:
     schema = pa.schema([("a", pa.string()), ("_line", pa.string())])
     rows, refused = read(tmp_path, b'{"a":"x","new":1}\n{"a":2,"new":3}\n', schema)
     assert refused == []
-    assert [json.loads(one["_line"])["new"] for one in rows] == [1, 3]
+    assert [json.loads(row["_line"])["new"] for row in rows] == [1, 3]
 
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.text(), st.integers(), st.floats(),
-    st.lists(st.text(), max_size=2), st.dictionaries(st.sampled_from("xy"), st.text()),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.text(),
+    st.integers(),
+    st.floats(),
+    st.lists(st.text(), max_size=2),
+    st.dictionaries(st.sampled_from("xy"), st.text()),
+)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("andbtls"), VALUES, max_size=4), max_size=6))
 @settings(max_examples=examples(60))
 def test_fast_and_careful_reading_agree(
-    tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, objects: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path_factory.mktemp("json")
-    data = "\n".join(json.dumps(one) for one in found)
+    data = "\n".join(json.dumps(row) for row in objects)
     fast = read(folder, data.encode())
     # A blank before each line keeps Arrow's block reading out.
-    slow = read(folder, "\n".join(" " + json.dumps(one) for one in found).encode())
+    slow = read(folder, "\n".join(" " + json.dumps(row) for row in objects).encode())
     assert fast == slow
-    assert len(fast[0]) + len(fast[1]) == len(found)
+    assert len(fast[0]) + len(fast[1]) == len(objects)

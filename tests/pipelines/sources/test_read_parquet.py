@@ -16,7 +16,7 @@ from tests.support import edge
 def read(folder: Path, table: pa.Table, schema: pa.Schema, **how: Any) -> Any:
     pq.write_table(table, folder / "l.parquet", **how)
     rows, refused = edge.read(folder / "l.parquet", schema)
-    return rows, [(one["position"], one["reason"]) for one in refused]
+    return rows, [(row["position"], row["reason"]) for row in refused]
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1 no footer PAR1", b"\0" * 5000])
@@ -24,7 +24,7 @@ def test_what_is_no_parquet(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "l.parquet").write_bytes(data)
     rows, refused = edge.read(tmp_path / "l.parquet", edge.RAW)
     assert rows == []
-    assert [(one["position"], one["reason"]) for one in refused] == [
+    assert [(row["position"], row["reason"]) for row in refused] == [
         ("l.parquet:1", "unreadable_parquet")
     ]
 
@@ -37,14 +37,14 @@ def test_a_flipped_bit_is_found(tmp_path: Path) -> None:
     data[data.find(b"e500")] ^= 1
     path.write_bytes(data)
     rows, refused = edge.read(path, edge.RAW)
-    assert (rows, [one["reason"] for one in refused]) == ([], ["unreadable_parquet"])
+    assert (rows, [row["reason"] for row in refused]) == ([], ["unreadable_parquet"])
 
 
 def test_types_are_cast_or_the_row_is_refused(tmp_path: Path) -> None:
     table = pa.table({"n": ["1", "x", "3"], "t": pa.array([1, 2, 3], pa.timestamp("ms", "UTC"))})
     schema = pa.schema([("n", pa.int64()), ("t", pa.timestamp("us", "UTC"))])
     rows, refused = read(tmp_path, table, schema)
-    assert [one["n"] for one in rows] == [1, 3]
+    assert [row["n"] for row in rows] == [1, 3]
     assert refused == [("l.parquet:2", "type_mismatch")]
 
 
@@ -55,14 +55,14 @@ def test_text_that_is_no_utf8(tmp_path: Path) -> None:
         rows, refused = read(
             tmp_path, pa.table({"id": texts}), edge.RAW, use_dictionary=use_dictionary
         )
-        assert [one["id"] for one in rows] == ["a", "c"]
+        assert [row["id"] for row in rows] == ["a", "c"]
         assert refused == [("l.parquet:2", "invalid_utf8")]
 
 
 def test_a_text_that_is_too_long(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "x" * (RECORD + 1), "c", None]})
     rows, refused = read(tmp_path, table, edge.RAW, compression="none")
-    assert [one["id"] for one in rows] == ["a", "c", None]
+    assert [row["id"] for row in rows] == ["a", "c", None]
     assert refused == [("l.parquet:2", "record_too_large")]
 
 
@@ -80,6 +80,6 @@ def test_one_text_of_a_dictionary_that_is_no_utf8_refuses_its_rows_only(tmp_path
     at = data.index(b"bad!")  # in the dictionary page, before any statistics
     (tmp_path / "l.parquet").write_bytes(data[: at + 2] + b"\xff" + data[at + 3 :])
     rows, refused = edge.read(tmp_path / "l.parquet", pa.schema([("a", pa.string())]))
-    assert [one["reason"] for one in refused] == ["invalid_utf8"] * 2
-    assert [one["position"] for one in refused] == ["l.parquet:901", "l.parquet:902"]
-    assert [one["a"] for one in rows] == ["good"] * 900 + ["fine"] * 98
+    assert [row["reason"] for row in refused] == ["invalid_utf8"] * 2
+    assert [row["position"] for row in refused] == ["l.parquet:901", "l.parquet:902"]
+    assert [row["a"] for row in rows] == ["good"] * 900 + ["fine"] * 98

@@ -21,12 +21,12 @@ from tests.support.edge import RAW, json_lines, raw_rows
 
 
 def source(*globs: Path | str) -> Any:
-    return SimpleNamespace(name="crm", files=tuple(str(one) for one in globs))
+    return SimpleNamespace(name="crm", files=tuple(str(glob) for glob in globs))
 
 
-def write(path: Path, found: list[dict[str, Any]]) -> None:
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows in the format and compression that the name says."""
-    table = pa.Table.from_pylist(found, schema=RAW)
+    table = pa.Table.from_pylist(rows, schema=RAW)
     plain = path.name.removesuffix(".gz").removesuffix(".zst")
     if plain.endswith("parquet"):
         pq.write_table(table, path, row_group_size=10)
@@ -36,7 +36,7 @@ def write(path: Path, found: list[dict[str, Any]]) -> None:
         arrow_csv.write_csv(table, sink)
         data = sink.getvalue().to_pybytes()
     else:
-        data = json_lines(found)
+        data = json_lines(rows)
     if path.name.endswith(".gz"):
         data = gzip.compress(data)
     if path.name.endswith(".zst"):
@@ -50,18 +50,18 @@ NAMES = ["l.jsonl", "l.ndjson.gz", "l.json.zst", "l.csv", "l.csv.gz", "l.csv.zst
 @pytest.mark.parametrize("name", NAMES)
 def test_every_format_reads_the_same_rows(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, raw_rows(25))
-    found, refused = edge.read(tmp_path / name, RAW)
+    rows, refused = edge.read(tmp_path / name, RAW)
     assert refused == []
-    assert found == [{**one, "_row": n + 1} for n, one in enumerate(raw_rows(25))]
+    assert rows == [{**row, "_row": n + 1} for n, row in enumerate(raw_rows(25))]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_columns_come_and_go(tmp_path: Path, name: str) -> None:
     write(tmp_path / name, raw_rows(3))
     schema = pa.schema([("new", pa.int64()), ("identity", pa.string())])
-    found, refused = edge.read(tmp_path / name, schema)
+    rows, refused = edge.read(tmp_path / name, schema)
     assert refused == []
-    assert [(one["new"], one["identity"]) for one in found] == [(None, f"c{i}") for i in range(3)]
+    assert [(row["new"], row["identity"]) for row in rows] == [(None, f"c{i}") for i in range(3)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,18 +87,22 @@ def test_parquet_is_read_in_pieces(tmp_path: Path) -> None:
 def test_large_blocks_are_cut_into_batches(tmp_path: Path) -> None:
     write(tmp_path / "l.csv", raw_rows(25))
     batches = list(files.read(files.pieces("crm", tmp_path / "l.csv")[0], RAW, batch_rows=10))
-    assert [(one.first_row, one.batch.num_rows) for one in batches] == [(1, 10), (11, 10), (21, 5)]
-    assert all(one.rejects.schema == REJECT_SCHEMA for one in batches)
+    assert [(batch.first_row, batch.batch.num_rows) for batch in batches] == [
+        (1, 10),
+        (11, 10),
+        (21, 5),
+    ]
+    assert all(batch.rejects.schema == REJECT_SCHEMA for batch in batches)
 
 
 def test_globs(tmp_path: Path) -> None:
     (tmp_path / "2026" / "01").mkdir(parents=True)
     for name in ("2026/01/a.jsonl", "2026/b.jsonl", "c.csv"):
         write(tmp_path / name, raw_rows(1))
-    found = files.shards(
+    shards = files.shards(
         source(tmp_path / "**/*.jsonl", tmp_path / "2026/b.jsonl", tmp_path / "c.csv")
     )
-    assert [one.file for one in found] == ["2026/01/a.jsonl", "2026/b.jsonl", "c.csv"]
+    assert [shard.file for shard in shards] == ["2026/01/a.jsonl", "2026/b.jsonl", "c.csv"]
 
 
 def test_positions_name_file_and_row(tmp_path: Path) -> None:
@@ -119,28 +123,30 @@ def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "l.jsonl").write_bytes(json_lines(raw_rows(1)))
-    found = files.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
-    assert [one.file for one in found] == ["a/l.jsonl", "b/l.jsonl"]
+    shards = files.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
+    assert [shard.file for shard in shards] == ["a/l.jsonl", "b/l.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["in[1]", "what?", "a*b"])
 def test_a_folder_may_be_called_like_a_glob(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "l.jsonl").write_bytes(json_lines(raw_rows(1)))
-    assert [one.file for one in files.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
+    assert [shard.file for shard in files.shards(source(tmp_path / name / "*.jsonl"))] == [
+        "l.jsonl"
+    ]
 
 
 def test_an_archive_is_refused_and_stops_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "l.zip").write_bytes(b"PK..")
     write(tmp_path / "m.csv", raw_rows(2))
     archive, log = files.shards(source(tmp_path / "*"))
-    (found,) = files.read(archive, RAW)
-    assert found.batch.num_rows == 0 and found.batch.schema == RAW
-    (refused,) = found.rejects.to_pylist()
+    (batch,) = files.read(archive, RAW)
+    assert batch.batch.num_rows == 0 and batch.batch.schema == RAW
+    (refused,) = batch.rejects.to_pylist()
     assert (refused["source"], refused["position"]) == ("crm", "l.zip:1")
     assert refused["reason"] == "unknown_format"
     assert "expected a log, came a ZIP archive; unpack it" in refused["detail"]
-    assert sum(one.batch.num_rows for one in files.read(log, RAW)) == 2
+    assert sum(part.batch.num_rows for part in files.read(log, RAW)) == 2
     with pytest.raises(SourceError, match=r"l\.zip: expected a log"):  # who makes a mapping of it
         files.format_of(tmp_path / "l.zip")
 
@@ -161,8 +167,8 @@ def test_other_names_go_by_the_first_bytes(tmp_path: Path, data: bytes, kind: st
 
 def test_few_texts_stay_a_dictionary(tmp_path: Path) -> None:
     write(tmp_path / "l.parquet", [edge.row(i, activity="same", time="t") for i in range(500)])
-    found = next(iter(files.read(files.pieces("crm", tmp_path / "l.parquet")[0], RAW)))
-    assert pa.types.is_string(found.batch.schema.field("id").type)
+    part = next(iter(files.read(files.pieces("crm", tmp_path / "l.parquet")[0], RAW)))
+    assert pa.types.is_string(part.batch.schema.field("id").type)
     pq.write_table(pa.table({"activity": ["a", "b"] * 5000}), tmp_path / "m.parquet")
-    found = next(iter(files.read(files.pieces("crm", tmp_path / "m.parquet")[0], RAW)))
-    assert pa.types.is_dictionary(found.batch.schema.field("activity").type)
+    part = next(iter(files.read(files.pieces("crm", tmp_path / "m.parquet")[0], RAW)))
+    assert pa.types.is_dictionary(part.batch.schema.field("activity").type)

@@ -26,20 +26,20 @@ def padded(number: int) -> str:
     return f"{number} " + "x" * (WIDTH - 20)
 
 
-def csv_rows(quoted: bool, every: int = 0, odd: str = "") -> str:
+def csv_rows(quoted: bool, period: int = 0, odd: str = "") -> str:
     """Rows of some 1,024 bytes; quoted ones hold line ends; every so many are `odd`."""
     mark = '"' if quoted else ""
     end = '\nand "" on' if quoted else ""
     lines = ["a,n"]
     for number in range(ROWS):
-        is_odd = every and number % every == every - 1
+        is_odd = period and number % period == period - 1
         lines.append(odd if is_odd else f"{mark}{padded(number)}{end}{mark},{number}")
     return "\n".join(lines) + "\n"
 
 
-def json_rows(every: int = 0, odd: str = "") -> str:
+def json_rows(period: int = 0, odd: str = "") -> str:
     return "".join(
-        odd + "\n" if every and number % every == every - 1
+        odd + "\n" if period and number % period == period - 1
         else json.dumps({"a": padded(number), "n": number}) + "\n"
         for number in range(ROWS)
     )  # fmt: skip

@@ -68,12 +68,12 @@ def test_readers_see_one_publication_or_the_next_never_a_mixture(tmp_path: Path)
         if (n + 1) % 3 == 0:
             assert compact.compact(tmp_path).status == "published"
     is_over.set()
-    told = [results.get(timeout=60) for _ in readers]
+    reports = [results.get(timeout=60) for _ in readers]
     for reader in readers:
         reader.join()
-    assert sum(n for n, _, _ in told) >= READS
-    assert [wrong for _, wrong, _ in told if wrong] == []
-    assert all(seen == sorted(seen) and seen[-1] <= PUBLICATIONS for _, _, seen in told)
+    assert sum(n for n, _, _ in reports) >= READS
+    assert [wrong for _, wrong, _ in reports if wrong] == []
+    assert all(seen == sorted(seen) and seen[-1] <= PUBLICATIONS for _, _, seen in reports)
 
 
 def test_a_mixture_would_be_seen(tmp_path: Path) -> None:
@@ -131,14 +131,16 @@ def test_of_eight_writers_at_once_one_wins_and_the_others_are_told(
     ]
     for writer in writers:
         writer.start()
-    told = [results.get(timeout=600) for _ in range(WRITERS * ROUNDS)]
+    reports = [results.get(timeout=600) for _ in range(WRITERS * ROUNDS)]
     for writer in writers:
         writer.join()
-    won = sorted(number for what, number in told if what == "published")
+    won = sorted(number for what, number in reports if what == "published")
     assert won == list(range(2, ROUNDS + 2)), "one winner a round, each on the last one's"
-    refused = [one for one in told if one[0] != "published"]
+    refused = [outcome for outcome in reports if outcome[0] != "published"]
     assert {code for _, code in refused} == {75}
     assert all("run" in what and "again" in what for what, _ in refused)
-    assert [one.number for one in delta_store.publications(tmp_path)] == list(range(1, ROUNDS + 2))
+    assert [publication.number for publication in delta_store.publications(tmp_path)] == list(
+        range(1, ROUNDS + 2)
+    )
     with catalogue.connect(tmp_path) as session:
         assert session.execute("select count(*) from journeys").fetchall() == [(1,)]

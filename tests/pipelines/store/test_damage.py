@@ -117,9 +117,9 @@ def test_care_of_a_store_in_pieces_names_the_file(
     args = {"compact": (), "forget": ("C1", "--yes")}[command]
     with pytest.raises(SystemExit) as left:
         main.main([command, *args, "-c", str(place), "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert (left.value.code, told["status"]) == (74, "store_failed")
-    assert str(path) in told["message"]
+    report = json.loads(capsys.readouterr().out)
+    assert (left.value.code, report["status"]) == (74, "store_failed")
+    assert str(path) in report["message"]
     assert not (place / "store" / erase.REQUEST).exists(), "else no run could mend it"
 
 
@@ -128,13 +128,13 @@ def test_a_reader_of_a_store_in_pieces_is_told_the_file(
     place: Path, args: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = data_file(place, {"sql": "events", "explain": "journeys_live"}[args[0]])
-    for spoil, said in ((shortened, "came a damaged one"), (Path.unlink, "it is gone")):
+    for spoil, message in ((shortened, "came a damaged one"), (Path.unlink, "it is gone")):
         spoil(path)
         with pytest.raises(SystemExit) as left:
             main.main([*args, "-c", str(place)])
         err = capsys.readouterr().err
         assert left.value.code == 74, err
-        assert f"expected the file {path} as it was written, {said}" in err
+        assert f"expected the file {path} as it was written, {message}" in err
 
 
 @pytest.mark.parametrize("table", ("publications", "journeys", "events"))
@@ -176,24 +176,27 @@ def test_a_store_on_a_file_system_that_is_read_only_is_said(
     monkeypatch.setattr(os, "open", read_only)
     with pytest.raises(SystemExit) as left:
         main.main(["run", "-c", str(place), "--json"])
-    said = json.loads(capsys.readouterr().out)
-    assert (left.value.code, said["status"]) == (74, "store_failed")
-    assert "came: read-only file system" in said["message"]
+    report = json.loads(capsys.readouterr().out)
+    assert (left.value.code, report["status"]) == (74, "store_failed")
+    assert "came: read-only file system" in report["message"]
     elsewhere = OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt/report.html")
     assert exit_codes.ended(elsewhere) == (
-        2, "rejse: /mnt/report.html: read-only file system; name another place",
-    )  # fmt: skip
+        2,
+        "rejse: /mnt/report.html: read-only file system; name another place",
+    )
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         "Generic LocalFileSystem error: {store}/a: Permission denied (os error 13)",
         "[Errno 30] Read-only file system: '{store}/.scratch-1' [while running 'Stage']",
     ],
 )
-def test_whoever_says_that_nothing_may_be_written_is_understood(tmp_path: Path, said: str) -> None:
+def test_whoever_says_that_nothing_may_be_written_is_understood(
+    tmp_path: Path, message: str
+) -> None:
     with pytest.raises(errors.StoreDamagedError), errors.writable(tmp_path / "store"):
-        raise RuntimeError(said.format(store=tmp_path / "store"))
+        raise RuntimeError(message.format(store=tmp_path / "store"))
     with pytest.raises(RuntimeError, match="elsewhere"), errors.writable(tmp_path / "store"):
-        raise RuntimeError(said.format(store="/elsewhere"))
+        raise RuntimeError(message.format(store="/elsewhere"))

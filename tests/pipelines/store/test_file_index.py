@@ -40,37 +40,42 @@ def stored(store: Path, keys: list[str], group: int, coded: bool = True) -> None
 
 @LAWS
 @given(
-    st.lists(st.sampled_from([*KEYS[::2], ALIKE[0]]), min_size=1, max_size=40), SOME,
-    st.sampled_from((1, 3, 99)), st.booleans(),
-)  # fmt: skip
+    st.lists(st.sampled_from([*KEYS[::2], ALIKE[0]]), min_size=1, max_size=40),
+    SOME,
+    st.sampled_from((1, 3, 99)),
+    st.booleans(),
+)
 def test_the_index_says_which_row_groups_hold_whom(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[str], asked: list[str], group: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[str],
+    asked: list[str],
+    group: int,
     coded: bool,
-) -> None:  # fmt: skip
+) -> None:
     store = tmp_path_factory.mktemp("store")
     stored(store, rows, group, coded)
     index, wanted = key_index(store).of(FILE), leading(text(asked))
-    alike = {one[:16] for one in asked}
-    there = [n // group for n, one in enumerate(rows) if one[:16] in alike]
+    alike = {key[:16] for key in asked}
+    there = [n // group for n, key in enumerate(rows) if key[:16] in alike]
     assert holding(index, wanted) == sorted(set(there))
-    each = Counter(one[:16] for one in rows)
-    assert counted(index, wanted).tolist() == [each[one[:16]] for one in asked]
-    found = PublishedTables(store, {"events": [FILE]}).rows("events", text(asked))
-    came = [] if found is None else found.column(CUSTOMER_KEY).to_pylist()
-    assert came == [one for one in rows if one in asked]
+    counts = Counter(key[:16] for key in rows)
+    assert counted(index, wanted).tolist() == [counts[key[:16]] for key in asked]
+    table = PublishedTables(store, {"events": [FILE]}).rows("events", text(asked))
+    keys = [] if table is None else table.column(CUSTOMER_KEY).to_pylist()
+    assert keys == [key for key in rows if key in asked]
 
 
 def test_few_are_found_among_many_and_many_among_few(tmp_path: Path) -> None:
-    every = sorted(builders.key_of(str(n)) for n in range(500))
-    stored(tmp_path, every, 7)
+    keys = sorted(builders.key_of(str(n)) for n in range(500))
+    stored(tmp_path, keys, 7)
     index = key_index(tmp_path).of(FILE)
-    for asked in (every[250:251], every[3:9], every[::2], every):
-        wanted = sorted({every.index(one) // 7 for one in asked})
+    for asked in (keys[250:251], keys[3:9], keys[::2], keys):
+        wanted = sorted({keys.index(key) // 7 for key in asked})
         assert holding(index, leading(text(asked))) == wanted
-    stored(tmp_path, every[250:251], 7)
+    stored(tmp_path, keys[250:251], 7)
     (index,) = (tmp_path / file_index.KEYS / "events").iterdir()
     index.unlink()
-    assert holding(key_index(tmp_path).of(FILE), leading(text(every))) == [0]
+    assert holding(key_index(tmp_path).of(FILE), leading(text(keys))) == [0]
 
 
 def test_half_an_index_is_made_again(tmp_path: Path) -> None:
@@ -84,9 +89,9 @@ def test_half_an_index_is_made_again(tmp_path: Path) -> None:
     uneven = b"\x01" + bytes(7) + b"\xff" * 8  # as many words as it says, but no rows of them
     for left in (b"", whole[:50], whole[:-16], whole[:-1], uneven):
         index.write_bytes(left)
-        found = KnownIds(tmp_path, [FILE], SALT).of(new)
-        assert found is not None
-        assert found.column("id").to_pylist() == ["e3"]
+        known = KnownIds(tmp_path, [FILE], SALT).of(new)
+        assert known is not None
+        assert known.column("id").to_pylist() == ["e3"]
 
 
 def test_an_index_whose_file_is_gone_goes(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import compact
@@ -53,7 +52,7 @@ def given_ids(draw: st.DrawFn, most: int) -> list[dict[str, Any]]:
     sources = st.sampled_from(("crm", "web"))
     row = st.fixed_dictionaries({"id": names, "customer": people, "source": sources})
     return [
-        {"time": n, **one} for n, one in enumerate(draw(st.lists(row, min_size=1, max_size=most)))
+        {"time": n, **own} for n, own in enumerate(draw(st.lists(row, min_size=1, max_size=most)))
     ]
 
 
@@ -67,7 +66,7 @@ def named(table: pa.Table | None) -> set[tuple[Any, ...]]:
 @LAWS
 @given(st.lists(given_ids(40), min_size=1, max_size=3), given_ids(60), st.sampled_from((1, 7, 99)))
 def test_the_index_finds_the_rows_of_others_and_no_more(
-    tmp_path_factory: pytest.TempPathFactory, held: list[Any], came: list[Any], group: int
+    tmp_path_factory: pytest.TempPathFactory, held: list[Any], arriving: list[Any], group: int
 ) -> None:
     store = tmp_path_factory.mktemp("store")
     (store / "events").mkdir()
@@ -75,14 +74,15 @@ def test_the_index_finds_the_rows_of_others_and_no_more(
     for file, some in zip(files, held, strict=True):
         pq.write_table(builders.table(some), store / file, row_group_size=group)
     id_index.make(store, files, SALT)
-    new = builders.table(came)
-    found = named(KnownIds(store, files, SALT).of(records(new, SALT)))
-    stored = {one for some in held for one in named(builders.table(some))}
+    new = builders.table(arriving)
+    others = named(KnownIds(store, files, SALT).of(records(new, SALT)))
+    stored = {entry for some in held for entry in named(builders.table(some))}
     expected = {
-        (source, ident, who) for source, ident, who in stored
-        if any(one[:2] == (source, ident) and one[2] != who for one in named(new))
-    }  # fmt: skip
-    assert found == expected
+        (source, ident, customer)
+        for source, ident, customer in stored
+        if any(entry[:2] == (source, ident) and entry[2] != customer for entry in named(new))
+    }
+    assert others == expected
 
 
 @pytest.mark.parametrize("n_new", [3, 5_000])
@@ -92,22 +92,20 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
     pq.write_table(held, tmp_path / "answers/part-a.parquet", row_group_size=128)
     id_index.make(tmp_path, ["answers/part-a.parquet", "journeys/part-b.parquet"], SALT)
     new = [{"time": n, "id": f"e{n * 7}", "customer": "ben"} for n in range(n_new)]
-    found = KnownIds(tmp_path, ["answers/part-a.parquet"], SALT).of(
+    known = KnownIds(tmp_path, ["answers/part-a.parquet"], SALT).of(
         records(builders.table(new), SALT)
     )
-    assert found is not None
+    assert known is not None
     wanted = [f"e{n * 7}" for n in range(n_new) if n * 7 < 1_000]
-    assert sorted(found.column("id").to_pylist()) == sorted(wanted)
+    assert sorted(known.column("id").to_pylist()) == sorted(wanted)
 
 
 # --- runs -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Customers lie in groups of their own."""
+def _key_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(plan, "MIN_GROUPS", 64)
 
 
 def key_of(person: str) -> str:
@@ -115,6 +113,7 @@ def key_of(person: str) -> str:
 
 
 #: Of rows with one id that are recorded at no known time, that of FIRST stays: his key is less.
+#: The keys begin with b and f: the two lie in different groups of customers.
 FIRST, LAST = min(PEOPLE[2:], key=key_of), max(PEOPLE[2:], key=key_of)
 
 
@@ -125,15 +124,15 @@ def store_of(folder: Path, *given: dict[str, Any], more: str = "") -> settings.S
     return made
 
 
-def told(found: settings.Settings) -> dict[str, list[tuple[Any, ...]]]:
+def contents(project: settings.Settings) -> dict[str, list[tuple[Any, ...]]]:
     """What is stored and served, but for when and why it was computed."""
     own = "exclude (known_at, run_id, revision, revision_reason, config_version)"
-    said = {
+    queries = {
         "events": "select * from events order by all",
         **{name: f"select * {own} from v_{name} order by all" for name in ("journeys", "steps")},
         "late": "select id, customer_key from late order by all",
     }
-    return {name: fetch(found, sql) for name, sql in said.items()}
+    return {name: fetch(project, sql) for name, sql in queries.items()}
 
 
 @pytest.mark.parametrize(("before", "after"), [(FIRST, LAST), (LAST, FIRST)])
@@ -143,19 +142,19 @@ def test_the_row_that_stays_is_that_of_one_run(tmp_path: Path, before: str, afte
     batch, made = store_of(tmp_path / "batch", *mine, *theirs), store_of(tmp_path / "runs", *mine)
     result = deliver(made, "b.jsonl", *theirs)
     assert (result.counts["kept"], result.counts["duplicate"]) == (1, 1)
-    assert told(made) == told(batch)
-    gone = [] if before == FIRST else [(None,)]
-    assert fetch(made, "select successor_id from superseded") == gone
+    assert contents(made) == contents(batch)
+    successors = [] if before == FIRST else [(None,)]
+    assert fetch(made, "select successor_id from superseded") == successors
     assert deliver(made, "c.jsonl", *mine[:1]).counts["kept"] == 0
-    assert told(made) == told(batch)
+    assert contents(made) == contents(batch)
 
 
 def test_a_journey_whose_event_stays_with_another_is_revised(tmp_path: Path) -> None:
     mine = [row_on("01-05", "w", identity=LAST), row_on("01-06", "x", identity=LAST), SUMMER]
     made = store_of(tmp_path, *mine)
     deliver(made, "b.jsonl", row_on("07-02", "x", identity=FIRST))
-    said = "select n_events, revision, revision_reason from journeys"
-    assert fetch(made, f"{said} where started_at < '2026-02-01'") == [(1, 2, "late event")]
+    query = "select n_events, revision, revision_reason from journeys"
+    assert fetch(made, f"{query} where started_at < '2026-02-01'") == [(1, 2, "late event")]
 
 
 def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
@@ -163,15 +162,15 @@ def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
     mine = [row_on("01-05", "x", identity=LAST), row_on("01-06", "y", identity=FIRST), SUMMER]
     late = [row_on("01-07", "x", identity=FIRST), row_on("01-08", "y", identity=LAST)]
     batch, made = store_of(tmp_path / "batch", *mine, *late), store_of(tmp_path / "runs", *mine)
-    came = deliver(made, "b.jsonl", *late)
-    assert [came.counts[name] for name in ("late", "kept", "duplicate")] == [1, 0, 1]
-    assert {one[0] for one in fetch(made, "select customer_key from events where id = 'x'")} == {
-        key_of(LAST)
-    }
+    result = deliver(made, "b.jsonl", *late)
+    assert [result.counts[name] for name in ("late", "kept", "duplicate")] == [1, 0, 1]
+    assert {
+        record[0] for record in fetch(made, "select customer_key from events where id = 'x'")
+    } == {key_of(LAST)}
     brought = run(made, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     assert balanced(brought)
     assert [brought.counts[name] for name in ("late", "kept", "duplicate")] == [-1, 0, 1]
-    assert told(made) == told(batch)
+    assert contents(made) == contents(batch)
 
 
 def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
@@ -190,4 +189,6 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     both = [row_on("07-02", name, identity=FIRST) for name in "xyz"]
     result = deliver(made, "c.jsonl", *both)
     assert (result.counts["kept"], result.counts["duplicate"]) == (1, 2)
-    assert {one[0] for one in fetch(made, "select customer_key from events")} == {key_of(FIRST)}
+    assert {record[0] for record in fetch(made, "select customer_key from events")} == {
+        key_of(FIRST)
+    }

@@ -127,7 +127,7 @@ def test_the_audit_holds_it_to_its_declaration(store: Path) -> None:
     from rejse.expectations.suites import Suite
 
     suite = Suite("complaints", ("complaint_id",))
-    rules = {one.meta["rule"] for one in suite.expectations() if one.meta}
+    rules = {expectation.meta["rule"] for expectation in suite.expectations() if expectation.meta}
     assert suite.view == "v_complaints"
     assert {"key.unique", "columns.present", "weight.range", "raised_at.required"} <= rules
 

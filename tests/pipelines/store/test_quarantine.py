@@ -54,9 +54,9 @@ def test_nothing_without_a_payload_is_written(tmp_path: Path) -> None:
 
 
 def test_a_file_is_kept_as_long_as_the_setting_says_and_not_longer(store: Path) -> None:
-    every = [published(1, RUNS[0], 14), published(2, RUNS[1], 3), published(3, RUNS[2], 0)]
-    assert quarantine.sweep(store, every, 14 * DAY, NOW) == []
-    removed = quarantine.sweep(store, every, 14 * DAY, NOW + 1)
+    publications = [published(1, RUNS[0], 14), published(2, RUNS[1], 3), published(3, RUNS[2], 0)]
+    assert quarantine.sweep(store, publications, 14 * DAY, NOW) == []
+    removed = quarantine.sweep(store, publications, 14 * DAY, NOW + 1)
     assert [name.rpartition("-")[0] for name in removed] == [RUNS[0]]
     assert runs(store) == list(RUNS[1:])
 
@@ -71,8 +71,10 @@ def test_what_no_run_has_written_is_left_alone(store: Path) -> None:
         (store / "quarantine" / name).write_text("mine")
     quarantine.sweep(store, [], 0, NOW)
     assert sorted(p.name for p in (store / "quarantine").iterdir()) == [
-        f"{RUNS[0]}.jsonl", "mine.csv", "notes.jsonl",
-    ]  # fmt: skip
+        f"{RUNS[0]}.jsonl",
+        "mine.csv",
+        "notes.jsonl",
+    ]
 
 
 def test_a_run_that_breaks_takes_its_file_with_it(tmp_path: Path) -> None:
@@ -96,45 +98,45 @@ def quarantined(store: Path) -> list[str]:
 
 def test_refused_rows_are_kept_as_long_as_the_setting_says(tmp_path: Path) -> None:
     rows = lines([row(0), row(1, time=None)])
-    found = installation(tmp_path, {"a.jsonl": rows}, more='keep_quarantine = "10d"')
-    first = once(found)
-    assert [name.startswith(first.run_id) for name in quarantined(found.store)] == [True]
-    assert once(found).status == "nothing_new"  # young: kept
-    assert len(quarantined(found.store)) == 1
+    project = installation(tmp_path, {"a.jsonl": rows}, more='keep_quarantine = "10d"')
+    first = once(project)
+    assert [name.startswith(first.run_id) for name in quarantined(project.store)] == [True]
+    assert once(project).status == "nothing_new"  # young: kept
+    assert len(quarantined(project.store)) == 1
     text = (tmp_path / "rejse.toml").read_text()
     (tmp_path / "rejse.toml").write_text(text.replace('"10d"', '"0s"'))
     again = once(settings.load(tmp_path))
     assert again.status == "nothing_new"  # how long they are kept changes no result
-    assert quarantined(found.store) == []
+    assert quarantined(project.store) == []
 
 
 def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1, time=None)])})
-    once(found)
-    kept = quarantined(found.store)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0), row(1, time=None)])})
+    once(project)
+    kept = quarantined(project.store)
     (tmp_path / "a.jsonl").write_text(lines([row(0), row(1, time=None), row(2, time=None)]))
     execute, seen = local_graph.execute, []
 
     def loses(plan: Any, workers: Any) -> Any:
         done = execute(plan, workers)
-        seen.extend(quarantined(found.store))
+        seen.extend(quarantined(project.store))
         return replace(done, counts={**done.counts, "kept": 7})
 
     with monkeypatch.context() as patch:
         patch.setattr(local_graph, "execute", loses)
         with pytest.raises(publish.BalanceError):
-            once(found)
+            once(project)
     assert len(kept) == 1 < len(seen)
-    assert quarantined(found.store) == kept
+    assert quarantined(project.store) == kept
 
 
 def test_a_killed_run_leaves_its_refused_rows_to_the_next_one(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    once(found)
-    left = found.store / "quarantine" / f"20260101T000000-deadbeef-{'0' * 16}.jsonl"
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    once(project)
+    left = project.store / "quarantine" / f"20260101T000000-deadbeef-{'0' * 16}.jsonl"
     left.parent.mkdir()
     left.write_text("{}\n")
-    assert once(found).status == "nothing_new"
+    assert once(project).status == "nothing_new"
     assert not left.exists()

@@ -15,10 +15,10 @@ from tests.support import store_builder
 
 def test_two_writes_of_the_same_rows_are_two_files(tmp_path: Path) -> None:
     rows = store_builder.table("journeys", store_builder.world()["journeys"])
-    one, two = (staging.write(tmp_path, "journeys", rows) for _ in range(2))
-    assert one and two and one.path != two.path
-    assert one.rows == 3
-    assert one.bytes == (tmp_path / one.path).stat().st_size
+    first, two = (staging.write(tmp_path, "journeys", rows) for _ in range(2))
+    assert first and two and first.path != two.path
+    assert first.rows == 3
+    assert first.bytes == (tmp_path / first.path).stat().st_size
 
 
 def test_no_rows_make_no_file(tmp_path: Path) -> None:
@@ -62,30 +62,27 @@ def test_stamps_are_the_same_for_all_rows() -> None:
     )
 
 
-def test_small_parts_become_row_groups_and_few_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(staging, "GATHERED", 5)
-    monkeypatch.setattr(staging, "FILE", 12)
-    rows = store_builder.table("journeys", store_builder.world()["journeys"])
+def test_small_parts_become_row_groups_and_few_files(tmp_path: Path) -> None:
+    part = pa.table({"n": range(10_000)})
     worker = staging.Stage(tmp_path)
-    files = [file for _ in range(7) for file in worker.add("journeys", rows)]
-    assert [file.rows for file in files] == [12]
+    files = [file for _ in range(31) for file in worker.add("numbers", part)]
+    assert [file.rows for file in files] == [270_000]
     files += [*worker.add("steps", store_builder.table("steps", [])), *worker.close()]
-    assert [(file.table, file.rows) for file in files] == [("journeys", 12), ("journeys", 9)]
+    assert [(file.table, file.rows) for file in files] == [
+        ("numbers", 270_000),
+        ("numbers", 40_000),
+    ]
     first, second = (pq.ParquetFile(tmp_path / file.path) for file in files)
-    assert [first.metadata.row_group(n).num_rows for n in range(2)] == [6, 6]
-    assert first.read().to_pylist() + second.read().to_pylist() == rows.to_pylist() * 7
+    groups = [first.metadata.row_group(n).num_rows for n in range(first.num_row_groups)]
+    assert groups == [20_000] * 13 + [10_000]
+    assert pa.concat_tables([first.read(), second.read()]).equals(pa.concat_tables([part] * 31))
 
 
-def test_wide_rows_wait_for_few_and_shared_dictionaries_weigh_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(staging, "HELD", 1_000)
-    names = pa.array([f"{n:064d}" for n in range(500)])  # all of a group's; each part has few
+def test_wide_rows_wait_for_few_and_shared_dictionaries_weigh_nothing(tmp_path: Path) -> None:
+    names = pa.array([f"{n:064d}" for n in range(9_000)])  # all of a group's; each part has few
     parts = {
         "narrow": pa.DictionaryArray.from_arrays(pa.array([3, 7], pa.int32()), names),
-        "wide": pa.array(["x" * 400] * 2),
+        "wide": pa.array(["x" * 400_000] * 2),
     }
     for table, column in parts.items():
         worker = staging.Stage(tmp_path)

@@ -69,8 +69,8 @@ def test_reductions(name: str) -> None:
 
     @LAWS
     @given(segmented())
-    def agree(found: Rows) -> None:
-        segments, rows, x, mask = found
+    def agree(drawn: Rows) -> None:
+        segments, rows, x, mask = drawn
         wanted = [slow(list(r), x[r].tolist(), mask[r].tolist()) for r in rows]
         assert quick(segments, x, mask).tolist() == wanted
 
@@ -120,8 +120,8 @@ def test_scans(name: str) -> None:
 
     @LAWS
     @given(segmented())
-    def agree(found: Rows) -> None:
-        segments, rows, x, mask = found
+    def agree(drawn: Rows) -> None:
+        segments, rows, x, mask = drawn
         assert quick(segments, x, mask).tolist() == [slow(r, x, mask, i) for r in rows for i in r]
 
     agree()
@@ -129,21 +129,21 @@ def test_scans(name: str) -> None:
 
 @LAWS
 @given(segmented(st.integers(-1, 400)))
-def test_many_distinct_codes_are_counted_too(found: Rows) -> None:
-    segments, rows, x, _ = found
+def test_many_distinct_codes_are_counted_too(drawn: Rows) -> None:
+    segments, rows, x, _ = drawn
     assert segments.nunique(x).tolist() == [len(set(x[r].tolist()) - {-1}) for r in rows]
 
 
 @LAWS
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=12))
 def test_segments_of_sorted_keys(pairs: list[tuple[int, int]]) -> None:
-    one, two = (np.array([p[i] for p in pairs], np.int64) for i in (0, 1))
-    order = sorted_by(one, two)
+    first, two = (np.array([p[i] for p in pairs], np.int64) for i in (0, 1))
+    order = sorted_by(first, two)
     assert [pairs[i] for i in order] == sorted(pairs)
     assert all(a < b for a, b in pairwise(order) if pairs[a] == pairs[b])
-    found = Groups.of(one[order], two[order])
-    assert len(found) == len(set(pairs))
-    assert found.lengths.tolist() == [pairs.count(p) for p in sorted(set(pairs))]
+    groups = Groups.of(first[order], two[order])
+    assert len(groups) == len(set(pairs))
+    assert groups.lengths.tolist() == [pairs.count(p) for p in sorted(set(pairs))]
 
 
 def test_the_first_row_always_begins_a_segment_and_the_mask_stays_as_it_was() -> None:

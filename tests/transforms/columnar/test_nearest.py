@@ -19,7 +19,7 @@ LAWS = settings(max_examples=examples(200))
 def test_earlier_and_later(data: Any) -> None:
     n = data.draw(st.integers(1, 14))
     group = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)), np.int64)
-    some = st.sets(st.integers(0, n - 1)).map(lambda found: np.array(sorted(found), np.int64))
+    some = st.sets(st.integers(0, n - 1)).map(lambda places: np.array(sorted(places), np.int64))
     rows, asking = data.draw(some), data.draw(some)
     barred = data.draw(st.sets(st.tuples(st.integers(0, n), st.integers(0, n))))
 

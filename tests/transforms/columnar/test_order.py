@@ -51,9 +51,9 @@ def test_the_order_is_that_of_comparing(keys: Columns) -> None:
 def test_values_are_numbered_in_their_order(keys: Columns) -> None:
     key = keys[0][~np.isnan(keys[0])]
     key = np.tile(key, 1 + radix_sort.MANY // max(len(key), 1))  # so many that it goes to pieces
-    found = numbered(key)
+    parts = numbered(key)
     wanted = np.unique(key, return_index=True, return_inverse=True)
-    assert [part.tolist() for part in found] == [part.tolist() for part in wanted]
+    assert [part.tolist() for part in parts] == [part.tolist() for part in wanted]
     assert distinct(key).tolist() == wanted[0].tolist()
 
 

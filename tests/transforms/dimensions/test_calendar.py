@@ -52,16 +52,16 @@ def micros(moments: list[datetime]) -> Any:
     return np.array([(m - since) // timedelta(microseconds=1) for m in moments], np.int64)
 
 
-def between(rows: list[dict[str, Any]], who: str | None, begin: datetime, end: datetime) -> Any:
-    owner = Categorical.named(np.array([0 if who else -1]), ["" if who is None else who])
-    found, known = calendar(rows).between(owner, micros([begin]), micros([end]))
-    return int(found[0]) / HOUR if known[0] else None
+def between(rows: list[dict[str, Any]], name: str | None, begin: datetime, end: datetime) -> Any:
+    owner = Categorical.named(np.array([0 if name else -1]), ["" if name is None else name])
+    spans, known = calendar(rows).between(owner, micros([begin]), micros([end]))
+    return int(spans[0]) / HOUR if known[0] else None
 
 
 def after(rows: list[dict[str, Any]], begin: datetime, span: int) -> Any:
     owner = Categorical.named(np.array([0]), ["desk"])
-    found, known = calendar(rows).after(owner, micros([begin]), np.array([span]))
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(found[0])) if known[0] \
+    instants, known = calendar(rows).after(owner, micros([begin]), np.array([span]))
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(instants[0])) if known[0] \
         else None  # fmt: skip
 
 
@@ -76,16 +76,18 @@ def calendars(draw: st.DrawFn) -> list[dict[str, Any]]:
         by_date = draw(st.sampled_from((False, False, True)))
         day = draw(st.sampled_from(STARTS)).date() + timedelta(draw(st.integers(0, 3)))
         moment = st.sampled_from((None, None, *STARTS))
-        rows.append({
-            "owner": draw(st.sampled_from(("desk", "desk", "shop", None))),
-            "weekday": None if by_date else draw(st.integers(1, 7)),
-            "date": day.isoformat() if by_date else None,
-            "opens": opens,
-            "closes": draw(st.sampled_from(some)) if opens else None,
-            "tz": zone,
-            "valid_from": draw(moment),
-            "valid_to": draw(moment),
-        })  # fmt: skip
+        rows.append(
+            {
+                "owner": draw(st.sampled_from(("desk", "desk", "shop", None))),
+                "weekday": None if by_date else draw(st.integers(1, 7)),
+                "date": day.isoformat() if by_date else None,
+                "opens": opens,
+                "closes": draw(st.sampled_from(some)) if opens else None,
+                "tz": zone,
+                "valid_from": draw(moment),
+                "valid_to": draw(moment),
+            }
+        )
     return rows
 
 
@@ -94,22 +96,22 @@ def moments(draw: st.DrawFn) -> datetime:
     return draw(st.sampled_from(STARTS)) + draw(st.integers(0, 5 * 96)) * QUARTER
 
 
-def shifts_of(rows: list[dict[str, Any]], who: str, day: date) -> list[dict[str, Any]]:
+def shifts_of(rows: list[dict[str, Any]], owner: str, day: date) -> list[dict[str, Any]]:
     """The rows that say the hours of a local day, read as the definition says it."""
-    mine = [r for r in rows if r["owner"] == who] or [r for r in rows if r["owner"] is None]
+    mine = [r for r in rows if r["owner"] == owner] or [r for r in rows if r["owner"] is None]
     first = datetime(1, 1, 1, tzinfo=UTC)
-    found = []
+    dated = []
     for row in mine:
         begins = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(row["tz"]))
         valid = (row["valid_from"] or first) <= begins
         valid = valid and (row["valid_to"] is None or begins < row["valid_to"])
         if valid and (row["date"] == day.isoformat() or row["weekday"] == day.isoweekday()):
-            found.append((row["date"] is not None, row["valid_from"] or first, row))
-    best = max((rank[:2] for rank in found), default=None)
-    return [row for *rank, row in found if tuple(rank) == best]
+            dated.append((row["date"] is not None, row["valid_from"] or first, row))
+    best = max((rank[:2] for rank in dated), default=None)
+    return [row for *rank, row in dated if tuple(rank) == best]
 
 
-def works(rows: list[dict[str, Any]], who: str, moment: datetime) -> bool:
+def works(rows: list[dict[str, Any]], owner: str, moment: datetime) -> bool:
     """Does somebody work in the quarter that begins at the moment, by the clock on the wall?"""
 
     def minutes(text: str) -> int:
@@ -120,7 +122,7 @@ def works(rows: list[dict[str, Any]], who: str, moment: datetime) -> bool:
     local = moment.astimezone(ZoneInfo(zones.pop()))
     now, today = local.hour * 60 + local.minute, local.date()
     for day, shown in ((today, now), (today - timedelta(1), now + 24 * 60)):
-        for row in shifts_of(rows, who, day):
+        for row in shifts_of(rows, owner, day):
             if row["opens"] is not None:
                 opens, closes = minutes(row["opens"]), minutes(row["closes"])
                 closes += 24 * 60 if closes < opens else 0
@@ -132,16 +134,16 @@ def works(rows: list[dict[str, Any]], who: str, moment: datetime) -> bool:
 @LAWS
 @given(calendars(), moments(), moments(), st.sampled_from(("desk", "shop", "nobody")))
 def test_between_is_what_the_wall_clock_shows(
-    rows: list[dict[str, Any]], begin: datetime, end: datetime, who: str
+    rows: list[dict[str, Any]], begin: datetime, end: datetime, owner: str
 ) -> None:
-    has = any(row["owner"] in (who, None) for row in rows)
+    has = any(row["owner"] in (owner, None) for row in rows)
     end = min(end, begin + timedelta(days=5))
     quarters = 0
     moment = begin
     while moment < end:
-        quarters += works(rows, who, moment)
+        quarters += works(rows, owner, moment)
         moment += QUARTER
-    assert between(rows, who, begin, end) == (quarters / 4 if has else None)
+    assert between(rows, owner, begin, end) == (quarters / 4 if has else None)
 
 
 @LAWS
@@ -152,10 +154,10 @@ def test_additive_monotone_and_never_more_than_elapsed(
     a, b, c = sorted(m + timedelta(microseconds=odd) for m, odd in some)
     known = calendar(rows)
     owner = Categorical.named(np.zeros(3), ["desk"])
-    found, sure = known.between(owner, micros([a, b, a]), micros([b, c, c]))
-    assert found[0] + found[1] == found[2]
-    assert (found >= 0).all()
-    assert (found <= micros([b, c, c]) - micros([a, b, a])).all()
+    spans, sure = known.between(owner, micros([a, b, a]), micros([b, c, c]))
+    assert spans[0] + spans[1] == spans[2]
+    assert (spans >= 0).all()
+    assert (spans <= micros([b, c, c]) - micros([a, b, a])).all()
     assert sure.all() == any(row["owner"] in ("desk", None) for row in rows)
 
 
@@ -166,14 +168,14 @@ def test_after_is_the_first_instant_with_so_much_work(
 ) -> None:
     known = calendar(rows)
     owner, since = Categorical.named(np.zeros(1), ["desk"]), micros([begin])
-    found, there = known.after(owner, since, np.array([span]))
+    instants, there = known.after(owner, since, np.array([span]))
     if not there[0]:
         whole, sure = known.between(owner, since, since + HORIZON)
         assert not sure[0] or whole[0] < span
         return
-    assert known.between(owner, since, found)[0][0] == span
+    assert known.between(owner, since, instants)[0][0] == span
     if span:
-        assert known.between(owner, since, found - 1)[0][0] == span - 1
+        assert known.between(owner, since, instants - 1)[0][0] == span - 1
 
 
 @LAWS
@@ -199,8 +201,10 @@ def test_a_weekend_is_no_working_time() -> None:
 
 
 def test_a_night_at_work_has_an_hour_less_or_more_when_the_clock_changes() -> None:
-    night = [{"weekday": day, "opens": "22:00", "closes": "06:00", "tz": "Europe/Copenhagen"}
-             for day in range(1, 8)]  # fmt: skip
+    night = [
+        {"weekday": day, "opens": "22:00", "closes": "06:00", "tz": "Europe/Copenhagen"}
+        for day in range(1, 8)
+    ]
     spring, autumn = datetime(2026, 3, 28, 18, tzinfo=UTC), datetime(2026, 10, 24, 18, tzinfo=UTC)
     half_a_day = timedelta(hours=12)
     assert between(night, None, spring, spring + half_a_day) == 7
@@ -234,8 +238,9 @@ def test_nobody_ever_works() -> None:
 
 
 def test_beyond_the_horizon_nothing_is_promised() -> None:
-    once = [{"owner": "desk", "date": "2036-01-08", "opens": "09:00", "closes": "17:00",
-             "tz": "UTC"}]  # fmt: skip
+    once = [
+        {"owner": "desk", "date": "2036-01-08", "opens": "09:00", "closes": "17:00", "tz": "UTC"}
+    ]
     assert after(once, datetime(2026, 1, 5, tzinfo=UTC), HOUR) is None
     assert after(once, datetime(2035, 1, 5, tzinfo=UTC), HOUR) == datetime(
         2036, 1, 8, 10, tzinfo=UTC
@@ -243,7 +248,7 @@ def test_beyond_the_horizon_nothing_is_promised() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "message"),
+    ("change", "message"),
     [
         ({"weekday": 8}, "expected a weekday 1"),
         ({"weekday": None}, "expected a weekday 1"),
@@ -255,6 +260,6 @@ def test_beyond_the_horizon_nothing_is_promised() -> None:
         ({"closes": "09:00"}, "or neither on a holiday"),
     ],
 )
-def test_a_row_that_makes_no_sense_is_named(said: dict[str, Any], message: str) -> None:
+def test_a_row_that_makes_no_sense_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"row 2: .*{message}"):
-        calendar([PLAIN[0], {**PLAIN[1], **said}])
+        calendar([PLAIN[0], {**PLAIN[1], **change}])

@@ -47,20 +47,20 @@ def story(words: list[dict[str, Any]], frontier: int) -> dict[str, Any] | None:
     """What became of one promise; None where it was never made."""
     promise: dict[str, Any] | None = None
     for row in words:
-        now, said = builders.micros(row["time"]), row["promise"]
-        due = FAR if said["due_time"] is None else builders.micros(said["due_time"])
+        now, mention = builders.micros(row["time"]), row["promise"]
+        due = FAR if mention["due_time"] is None else builders.micros(mention["due_time"])
         if promise is None:
-            if said["op"] == "made":
-                promise = {"made": row["id"], "due": due, "value": said["value"], "n_moves": 0,
+            if mention["op"] == "made":
+                promise = {"made": row["id"], "due": due, "value": mention["value"], "n_moves": 0,
                            "done": None, "end": end(now, due)}  # fmt: skip
         elif now > promise["end"]:
             continue
-        elif said["op"] in ("made", "moved"):
+        elif mention["op"] in ("made", "moved"):
             promise["n_moves"] += 1
             if promise["done"] is None and now <= promise["due"] and due != FAR:
                 promise |= {"due": due, "end": end(now, due)}
         elif promise["done"] is None:
-            promise["done"] = (now, said["op"], said["value"], row["actor_type"])
+            promise["done"] = (now, mention["op"], mention["value"], row["actor_type"])
     return promise and {**promise, "status": status(promise, frontier)}
 
 
@@ -97,23 +97,29 @@ def test_every_promise_is_as_its_story_says(
     rows: list[dict[str, Any]], day: int, beside: int
 ) -> None:
     frontier = builders.micros(builders.moment(day * 86_400)) + beside
-    found = sessionised(rows)
-    ids = found.events.column("id").to_pylist()
-    made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
+    sessions = sessionised(rows)
+    ids = sessions.events.column("id").to_pylist()
+    made = promises(sessions, frontier, LATENESS, GIVE_UP, Operational({}))
     wanted, orphans = [], 0
     whole = sorted((builders.full(row) for row in rows), key=lambda r: (r["time"], r["id"]))
     keys = {(r["customer_key"], r["promise"]["id"]) for r in whole}
     for key in keys:
-        told = story([r for r in whole if (r["customer_key"], r["promise"]["id"]) == key], frontier)
-        if told is None:
+        state = story(
+            [r for r in whole if (r["customer_key"], r["promise"]["id"]) == key], frontier
+        )
+        if state is None:
             orphans += 1
         else:
-            wanted.append((told["made"], key[1], told["due"], told["status"], told["n_moves"]))
-    said = zip(
-        (ids[row] for row in made.made), made.name.to_pylist(), made.due.tolist(),
-        (STATUS[code] for code in made.status), made.n_moves.tolist(), strict=True,
-    )  # fmt: skip
-    assert sorted(said) == sorted(wanted)
+            wanted.append((state["made"], key[1], state["due"], state["status"], state["n_moves"]))
+    statuses = zip(
+        (ids[row] for row in made.made),
+        made.name.to_pylist(),
+        made.due.tolist(),
+        (STATUS[code] for code in made.status),
+        made.n_moves.tolist(),
+        strict=True,
+    )
+    assert sorted(statuses) == sorted(wanted)
     assert made.n_orphans == orphans
 
 
@@ -125,22 +131,28 @@ def test_what_comes_later_changes_no_promise_that_has_ended(
     frontier = builders.micros(builders.moment(day * 86_400))
     known = [r for r in rows if builders.micros(builders.moment(r["time"])) <= frontier - LATENESS]
     before, after = (of(sessionised(some), frontier) for some in (known, rows))
-    for key, (latest, told) in before.items():
+    for key, (latest, state) in before.items():
         if latest < frontier - LATENESS:
-            assert after[key] == (latest, told)
+            assert after[key] == (latest, state)
 
 
-def of(found: SessionisedEvents, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
+def of(sessions: SessionisedEvents, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
     """By the event that made it and its id: when a promise ends, and what became of it."""
-    ids = found.events.column("id").to_pylist()
-    made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
+    ids = sessions.events.column("id").to_pylist()
+    made = promises(sessions, frontier, LATENESS, GIVE_UP, Operational({}))
     return {
         (ids[row], name): (latest, (due, STATUS[status], moves, done >= 0 and ids[done]))
         for row, name, latest, due, status, moves, done in zip(
-            made.made, made.name.to_pylist(), made.latest.tolist(), made.due.tolist(),
-            made.status, made.n_moves.tolist(), made.delivered, strict=True,
+            made.made,
+            made.name.to_pylist(),
+            made.latest.tolist(),
+            made.due.tolist(),
+            made.status,
+            made.n_moves.tolist(),
+            made.delivered,
+            strict=True,
         )
-    }  # fmt: skip
+    }
 
 
 def test_nothing_promised() -> None:

@@ -43,13 +43,15 @@ def felt(t: Transcript, records: pa.Table, ctx: JourneyContext) -> dict[str, pa.
     return attach(records, ctx.sessionised, score_journeys(ctx), *given)
 
 
-def said(t: Transcript) -> pa.Table:
+def answers_of(t: Transcript) -> pa.Table:
     return builders.x_table(t.experience, t.validated)
 
 
-def content(found: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
+def content(tables_given: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
     return {
-        name: sorted(found[name].to_pylist(), key=lambda row: [str(row[k]) for k in table.key])
+        name: sorted(
+            tables_given[name].to_pylist(), key=lambda row: [str(row[k]) for k in table.key]
+        )
         for name, table in tables().items()
     }
 
@@ -62,17 +64,19 @@ def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) 
         chance.shuffle(order)
         return rows.take(pa.array(order, pa.int64()))
 
-    once = content(felt(t, said(t), scored(t)))
-    assert content(felt(t, mixed(said(t)), scored(t, mixed(builders.table(t.events))))) == once
+    once = content(felt(t, answers_of(t), scored(t)))
+    assert (
+        content(felt(t, mixed(answers_of(t)), scored(t, mixed(builders.table(t.events))))) == once
+    )
 
 
 @QUICK
 @given(strategies.felt(), st.integers(1, 7))
 def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None:
-    found, records = scored(t), said(t)
-    once = content(felt(t, records, found))
+    ctx, records = scored(t), answers_of(t)
+    once = content(felt(t, records, ctx))
     group = np.array(records.column("bucket").to_pylist(), np.int64) % groups
-    parts = [felt(t, records.filter(pa.array(group == g)), found) for g in range(groups)]
+    parts = [felt(t, records.filter(pa.array(group == g)), ctx) for g in range(groups)]
     apart = {name: pa.concat_tables([part[name] for part in parts]) for name in tables()}
     assert content(apart) == once
 
@@ -80,18 +84,18 @@ def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None
 @QUICK
 @given(strategies.felt())
 def test_rows_keep_their_declarations(t: Transcript) -> None:
-    found = felt(t, said(t), scored(t))
-    assert found["experience"].num_rows == len(t.experience), "nothing said is lost"
+    attached = felt(t, answers_of(t), scored(t))
+    assert attached["experience"].num_rows == len(t.experience), "nothing said is lost"
     for name, table in tables().items():
-        assert found[name].column_names == [column.name for column in table.columns]
-        found[name].validate(full=True)
-        keys = [tuple(row[k] for k in table.key) for row in found[name].to_pylist()]
+        assert attached[name].column_names == [column.name for column in table.columns]
+        attached[name].validate(full=True)
+        keys = [tuple(row[k] for k in table.key) for row in attached[name].to_pylist()]
         assert len(keys) == len(set(keys)), name
         for column in table.columns:
-            came = found[name].schema.field(column.name).type
-            text = pa.types.is_dictionary(came) and came.value_type == column.type
-            assert came == column.type or text, f"{name}.{column.name}"
-            values = [v for v in found[name].column(column.name).to_pylist() if v is not None]
+            actual = attached[name].schema.field(column.name).type
+            text = pa.types.is_dictionary(actual) and actual.value_type == column.type
+            assert actual == column.type or text, f"{name}.{column.name}"
+            values = [v for v in attached[name].column(column.name).to_pylist() if v is not None]
             assert column.nullable or len(values) == len(keys), f"{name}.{column.name}"
             assert column.low is None or all(v >= column.low for v in values), column.name
             assert column.high is None or all(v <= column.high for v in values), column.name
@@ -101,7 +105,7 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 @QUICK
 @given(strategies.felt())
 def test_health_lies_between_its_bounds_and_its_losses_add_up(t: Transcript) -> None:
-    for row in content(felt(t, said(t), scored(t)))["journey_experience"]:
+    for row in content(felt(t, answers_of(t), scored(t)))["journey_experience"]:
         if row["health"] is None:
             assert row["lost_by_delivery"] is row["band"] is row["limiting_component"] is None
             continue
@@ -113,8 +117,8 @@ def test_health_lies_between_its_bounds_and_its_losses_add_up(t: Transcript) -> 
 def test_nothing_said_gives_empty_tables() -> None:
     t = Transcript("nothing", ({"time": 0},), {}, {"all": "9d"}, {})
     blank = EXPERIENCE.pseudonymous().empty_table()
-    found = felt(t, blank, scored(t))
-    assert {name: table.num_rows for name, table in found.items()} == dict.fromkeys(
+    attached = felt(t, blank, scored(t))
+    assert {name: table.num_rows for name, table in attached.items()} == dict.fromkeys(
         (*tables(), "pending"), 0
     )
 
@@ -122,7 +126,7 @@ def test_nothing_said_gives_empty_tables() -> None:
 def test_nothing_happened_leaves_what_was_said_alone() -> None:
     t = Transcript("said", (), {}, {}, {}, experience=({"time": 0, "raw": 8},))
     empty = builders.table([{"time": 0}]).slice(0, 0)
-    (row,) = felt(t, said(t), scored(t, empty))["experience"].to_pylist()
+    (row,) = felt(t, answers_of(t), scored(t, empty))["experience"].to_pylist()
     assert (row["score01"], row["journey_id"], row["join_method"]) == (0.8, None, None)
 
 
@@ -132,10 +136,10 @@ def test_nothing_happened_leaves_what_was_said_alone() -> None:
 def mismatches(t: Transcript) -> list[str]:
     """Where core and oracle differ, over all columns that both have."""
     con = oracle.compute(strategies.case(t))
-    found, out = felt(t, said(t), scored(t)), []
+    attached, out = felt(t, answers_of(t), scored(t)), []
     for name in tables():
         mine = oracle.rows(con, f"select * from o_{name}")
-        out += oracle.compare(name, mine, found[name].to_pylist())
+        out += oracle.compare(name, mine, attached[name].to_pylist())
     return out
 
 
@@ -145,13 +149,13 @@ def test_the_oracle_agrees(seed: int) -> None:
     if not mismatches(whole):
         return
     for name in dict.fromkeys(event["customer"] for event in whole.events):
-        one = dataclasses.replace(
+        customer = dataclasses.replace(
             whole,
             events=tuple(e for e in whole.events if e["customer"] == name),
             experience=tuple(x for x in whole.experience if x["customer"] == name),
         )
-        if found := mismatches(one):
-            pytest.fail("\n".join(map(str, (*one.events, *one.experience, *found))))
+        if differences := mismatches(customer):
+            pytest.fail("\n".join(map(str, (*customer.events, *customer.experience, *differences))))
     pytest.fail("\n".join(mismatches(whole)[:20]))
 
 
@@ -193,9 +197,9 @@ def test_health_lies_between_the_worst_component_and_the_weighted_mean(
     what: float, how: float, felt_: float
 ) -> None:
     floored = [max(c, 0.1) for c in (what, how, felt_)]
-    found = float(health_of(**{
+    health = float(health_of(**{
         name: np.array([c])
         for name, c in zip(("outcome", "delivery", "experience"), (what, how, felt_), strict=True)
     })[0])  # fmt: skip
     mean = sum(w * c for w, c in zip((0.35, 0.4, 0.25), floored, strict=True))
-    assert 100 * min(floored) - 1e-9 <= found <= 100 * mean + 1e-9
+    assert 100 * min(floored) - 1e-9 <= health <= 100 * mean + 1e-9

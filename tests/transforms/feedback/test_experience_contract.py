@@ -44,9 +44,11 @@ def row(number: int, **given: Any) -> dict[str, Any]:
 def canonical(*rows: dict[str, Any], select: str = SELECT) -> pa.RecordBatch:
     batch = pa.RecordBatch.from_pylist(list(rows), schema=RAW)
     mapping = SourceMapping(select, RAW, "survey", EXPERIENCE)
-    found, refused = normalise(mapping, RawBatch("survey", "log", 1, batch, None, rejects.empty()))
+    accepted, refused = normalise(
+        mapping, RawBatch("survey", "log", 1, batch, None, rejects.empty())
+    )
     assert refused.num_rows == 0
-    return found
+    return accepted
 
 
 def records(*rows: dict[str, Any]) -> pa.RecordBatch:
@@ -70,15 +72,15 @@ def score(**given: Any) -> float | None:
 def test_a_survey_becomes_records_without_identity_and_without_its_text() -> None:
     accepted, refused, notes = accept(canonical(row(1), row(2, points=None)))
     assert (refused.num_rows, notes) == (0, {})
-    found, refused = pseudonymise(accepted, KEY, (), EXPERIENCE)
+    pseudonymous, refused = pseudonymise(accepted, KEY, (), EXPERIENCE)
     assert refused.num_rows == 0
-    first, second = found.to_pylist()
+    first, second = pseudonymous.to_pylist()
     assert (first["raw_score"], second["raw_score"]) == (8.0, None)
     assert (first["source"], first["respondent_type"]) == ("survey", "customer")
     assert "identity" not in first and "text" not in first
     assert len(first["customer_key"]) == 32
     assert first["actor_id"] not in (None, "a1")
-    assert "fine" not in str(found.to_pylist())
+    assert "fine" not in str(pseudonymous.to_pylist())
 
 
 def test_the_mapping_is_held_to_the_contract_of_its_kind() -> None:
@@ -124,7 +126,7 @@ def test_mask_and_sql_of_a_rule_refuse_the_same_rows(rule: Any) -> None:
     con.register("records", batch)
     kept = [ok for (ok,) in con.execute(f"select {rule.sql} from records").fetchall()]
     assert None not in kept
-    assert [not one for one in kept] == rule.refuses(batch).tolist()
+    assert [not is_kept for is_kept in kept] == rule.refuses(batch).tolist()
 
 
 def test_an_unknown_instrument_is_other_and_counted() -> None:
@@ -196,8 +198,8 @@ def test_top_box_by_instrument(given: dict[str, Any], is_top: bool) -> None:
 def test_surveys_are_solicited_and_reviews_are_not_unless_said() -> None:
     rows = [record(instrument=i) for i in ("nps", "review", "sentiment", "complaint")]
     rows += [record(solicited=False), record(instrument="review", invited_time=1)]
-    found = solicited(Events.of(pa.Table.from_batches([records(*rows)])))
-    assert found.tolist() == [True, False, False, False, False, True]
+    solicitation = solicited(Events.of(pa.Table.from_batches([records(*rows)])))
+    assert solicitation.tolist() == [True, False, False, False, False, True]
 
 
 def test_of_equal_source_and_id_the_first_recorded_stays() -> None:

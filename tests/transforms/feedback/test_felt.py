@@ -11,7 +11,7 @@ from rejse.pipelines.demo import specs as demo_specs
 from rejse.pipelines.demo import surveys
 from rejse.pipelines.demo.journeys import END, journeys
 from rejse.pipelines.demo.specs import MADE, NULL, Company
-from tests.support.company import Told
+from tests.support.company import CompanyRun
 
 #: Journeys that lost context between the web and claims, by what was logged.
 LOST = (
@@ -21,8 +21,8 @@ LOST = (
 )
 
 
-def planted(told: Told, name: str) -> Any:
-    return told.truths.planted[name]
+def planted(company_run: CompanyRun, name: str) -> Any:
+    return company_run.truths.planted[name]
 
 
 @pytest.mark.parametrize("company", [MADE, NULL])
@@ -60,70 +60,73 @@ def test_nobody_is_asked_or_answers_after_the_year() -> None:
     assert np.isnan(answers.points[~answered]).all()
 
 
-def test_every_answer_finds_what_it_is_about(told: Told) -> None:
+def test_every_answer_finds_what_it_is_about(company_run: CompanyRun) -> None:
     methods = dict(
-        told.rows(
+        company_run.rows(
             "select join_method, count(*) from v_experience where question_id is not null"
             " group by all"
         )
     )
     assert set(methods) == {"event", "correlation", "case", "touchpoint", "journey"}
-    wrong = told.value(
+    wrong = company_run.value(
         "select count(*) from v_experience as x left join v_steps as s using (step_id)"
         " where x.level = 'touchpoint' and s.touchpoint != x.touchpoint"
     )
     assert wrong == 0
 
 
-def test_those_who_were_hurt_stay_silent_more_often(told: Told) -> None:
-    plant = planted(told, "silence")
-    found = dict(
-        told.rows(
+def test_those_who_were_hurt_stay_silent_more_often(company_run: CompanyRun) -> None:
+    plant = planted(company_run, "silence")
+    rates = dict(
+        company_run.rows(
             f"select is_lost or n_promises_late + n_promises_broken > 0 as is_hurt,"
             f" 1 - avg(cast(is_answered as integer)) from ({LOST}) as lost"
             " inner join v_journeys using (journey_id)"
             " inner join v_experience as x using (journey_id)"
             " where x.question_id = 'claim_whole' group by all",
-            "web", "claims",
+            "web",
+            "claims",
         )
-    )  # fmt: skip
-    assert found[True] == pytest.approx(plant["rate"], abs=0.03)
-    assert found[False] == pytest.approx(plant["base_rate"], abs=0.03)
-    assert found[True] > found[False] + 0.1
+    )
+    assert rates[True] == pytest.approx(plant["rate"], abs=0.03)
+    assert rates[False] == pytest.approx(plant["base_rate"], abs=0.03)
+    assert rates[True] > rates[False] + 0.1
 
 
-def test_the_silo_gap_is_found_where_it_was_planted_and_nowhere_else(told: Told) -> None:
-    plant = planted(told, "silo_gap")
+def test_the_silo_gap_is_found_where_it_was_planted_and_nowhere_else(
+    company_run: CompanyRun,
+) -> None:
+    plant = planted(company_run, "silo_gap")
     gaps = dict(
-        told.rows(
+        company_run.rows(
             f"select is_lost, avg(silo_gap) from ({LOST}) where silo_gap is not null group by all",
             *plant["where"].values(),
         )
     )
     assert gaps[True] == pytest.approx(plant["gap"], abs=0.04)
     assert gaps[False] == pytest.approx(plant["base_gap"], abs=0.04)
-    widest = told.rows(
+    widest = company_run.rows(
         "select journey_type, owner from v_silo_gaps where n_gaps > 3 order by silo_gap desc"
     )
     assert widest[0] == ("claim", "claims")
 
 
-def test_relief_is_found_in_whom_it_was_planted(told: Told) -> None:
-    plant = planted(told, "relief")
-    (n, flagged) = told.rows(
+def test_relief_is_found_in_whom_it_was_planted(company_run: CompanyRun) -> None:
+    plant = planted(company_run, "relief")
+    (n, flagged) = company_run.rows(
         "select count(*), sum(cast(is_relief as integer)) from v_journey_experience"
         " inner join v_experience as x using (journey_id)"
         " where x.question_id = 'support_relief' and x.is_answered"
     )[0]
     assert n == plant["n"] > 10
     assert flagged >= 0.95 * n
-    of_type = told.rows("select journey_type from v_relief")
+    of_type = company_run.rows("select journey_type from v_relief")
     assert of_type.count(tuple(plant["where"].values())) > 0.75 * len(of_type)
 
 
-def test_the_magic_moment_is_found(told: Told) -> None:
-    plant = planted(told, "magic_moment")
-    best = told.rows(
+def test_the_magic_moment_is_found(company_run: CompanyRun) -> None:
+    plant = planted(company_run, "magic_moment")
+    best = company_run.rows(
         "select touchpoint, avg(score01) from v_experience where level = 'touchpoint'"
         " and question_id not in ('support_solved', 'support_relief') and is_solicited"
         " and respondent_type = 'customer' group by all having count(score01) > 20"
@@ -133,24 +136,25 @@ def test_the_magic_moment_is_found(told: Told) -> None:
     assert best[0][1] > best[1][1] + 0.1
 
 
-def test_employees_feel_the_lost_context_too_and_make_no_score(told: Told) -> None:
-    plant = planted(told, "inside")
-    found = dict(
-        told.rows(
+def test_employees_feel_the_lost_context_too_and_make_no_score(company_run: CompanyRun) -> None:
+    plant = planted(company_run, "inside")
+    rates = dict(
+        company_run.rows(
             f"select is_lost, avg(x.score01) from ({LOST}) as lost"
             " inner join v_experience as x using (journey_id)"
             " where x.question_id = 'claim_colleague' group by all",
-            "web", "claims",
+            "web",
+            "claims",
         )
-    )  # fmt: skip
-    assert found[True] == pytest.approx(plant["mean"], abs=0.02)
-    assert found[False] == pytest.approx(plant["base_mean"], abs=0.02)
-    assert told.value("select sum(n_inside) from v_journey_experience") >= plant["n"]
+    )
+    assert rates[True] == pytest.approx(plant["mean"], abs=0.02)
+    assert rates[False] == pytest.approx(plant["base_mean"], abs=0.02)
+    assert company_run.value("select sum(n_inside) from v_journey_experience") >= plant["n"]
 
 
-def test_complaints_that_nobody_acted_on_are_found(told: Told) -> None:
-    plant = planted(told, "ignored")
-    ((n, hits, unknown),) = told.rows(
+def test_complaints_that_nobody_acted_on_are_found(company_run: CompanyRun) -> None:
+    plant = planted(company_run, "ignored")
+    ((n, hits, unknown),) = company_run.rows(
         "select count(*), count(*) filter (is_ignored), count(*) filter (is_ignored is null)"
         " from v_experience where instrument = 'complaint' and question_id is not null"
     )
@@ -159,11 +163,11 @@ def test_complaints_that_nobody_acted_on_are_found(told: Told) -> None:
     assert unknown < 0.1 * n
 
 
-def test_what_was_felt_follows_what_happened(told: Told) -> None:
+def test_what_was_felt_follows_what_happened(company_run: CompanyRun) -> None:
     # Friction comes from events alone and experience from answers alone: so this tests the score.
     for journey_type in ("claim", "purchase"):
         query = (
             "select corr(friction_score, experience01) from v_journey_experience"
             " where journey_type = ?"
         )
-        assert told.value(query, journey_type) < -0.2, journey_type
+        assert company_run.value(query, journey_type) < -0.2, journey_type

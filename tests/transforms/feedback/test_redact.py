@@ -75,9 +75,9 @@ def test_a_part_of_a_name_is_a_name(text: str, expected: str) -> None:
 
 
 def test_short_parts_and_codes_are_no_names_of_their_own() -> None:
-    said = "af en kunde på vej, nr 4711"
+    text = "af en kunde på vej, nr 4711"
     assert (
-        redact(said, ["Bo af Vej", "kunde-4711", "nr 4711 x"]) == "af en kunde på [name], nr 4711"
+        redact(text, ["Bo af Vej", "kunde-4711", "nr 4711 x"]) == "af en kunde på [name], nr 4711"
     )
 
 
@@ -96,8 +96,8 @@ def test_no_separator_hides_a_number(gaps: list[str], before: str) -> None:
 @given(st.integers(0, 60), st.sampled_from([text for text, _ in FOUND]))
 def test_nothing_is_cut_in_two(shift: int, canary: str) -> None:
     for most in (MOST, MOST + TAIL):
-        said = ("ord " * MOST)[: most - shift] + " " + canary + " ord" * 500
-        out = redact(said, ["Jens Hansen"])
+        text = ("ord " * MOST)[: most - shift] + " " + canary + " ord" * 500
+        out = redact(text, ["Jens Hansen"])
         assert MOST - 2 * TAIL <= len(out) <= MOST
         assert not any(c.isdigit() for c in out)
         assert "hansen" not in out and "firma" not in out and "jens" not in out

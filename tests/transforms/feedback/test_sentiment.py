@@ -45,19 +45,19 @@ TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
     ("x " * (MOST // 2) + "good", None), ("good" + " x" * MOST, 0.7202),
 ])  # fmt: skip
 def test_vader_scores_a_text(text: str, value: float | None) -> None:
-    found = Vader().score(pa.array([text]))
-    assert found.value.tolist() == pytest.approx([np.nan if value is None else value], nan_ok=True)
-    assert np.isnan(found.confidence).all(), "VADER gives none"
+    scores = Vader().score(pa.array([text]))
+    assert scores.value.tolist() == pytest.approx([np.nan if value is None else value], nan_ok=True)
+    assert np.isnan(scores.confidence).all(), "VADER gives none"
 
 
 @LAWS
 @given(st.lists(TEXT, max_size=20), st.randoms(use_true_random=False))
 def test_scores_are_bounded_and_each_text_stands_alone(texts: list[str], chance: Any) -> None:
-    found = checked(Vader(), pa.array(texts, pa.string()))
+    scores = checked(Vader(), pa.array(texts, pa.string()))
     order = list(range(len(texts)))
     chance.shuffle(order)
     mixed = Vader().score(pa.array([texts[n] for n in order], pa.string()))
-    np.testing.assert_array_equal(mixed.value, found.value[order])
+    np.testing.assert_array_equal(mixed.value, scores.value[order])
 
 
 def test_hostile_texts_have_an_answer() -> None:
@@ -69,8 +69,8 @@ def test_hostile_texts_have_an_answer() -> None:
 def test_a_language_is_not_guessed() -> None:
     rows = [("good", "en-GB"), ("good", None), ("good", "da"), ("good", "EN_us"), (None, "en"),
             (" ", "en"), ("xyz", "en"), ("good", "")]  # fmt: skip
-    found, models = sentiments([t for t, _ in rows], [tag for _, tag in rows], texts.load({}))
-    known = [not np.isnan(one) for one in found.value]
+    scores, models = sentiments([t for t, _ in rows], [tag for _, tag in rows], texts.load({}))
+    known = [not np.isnan(value) for value in scores.value]
     assert known == [True, False, False, True, False, False, False, False]
     assert [model is not None for model in models] == known
     assert language_of("DA-dk") == "da" and language_of(None) is None
@@ -200,19 +200,22 @@ def batch(*rows: Mapping[str, Any]) -> pa.RecordBatch:
 
 def test_a_text_leaves_a_sentiment_and_no_more() -> None:
     rows = [
-        {"text": "Really good", "language": "en"}, {"text": None, "language": "en"},
+        {"text": "Really good", "language": "en"},
+        {"text": None, "language": "en"},
         {"text": "godt", "language": "da"},
-    ]  # fmt: skip
-    found = score_texts(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
-    assert "text" not in found.schema.names and "text_redacted" not in found.schema.names
-    first, second, third = found.to_pylist()
+    ]
+    scored = score_texts(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
+    assert "text" not in scored.schema.names and "text_redacted" not in scored.schema.names
+    first, second, third = scored.to_pylist()
     assert first["sentiment01"] > 0.5 and first["sentiment_validated"] is True
     assert first["sentiment_model_id"] == Vader().model_id == "vader-3.3.2"
     assert (second["sentiment01"], second["has_text"]) == (None, False)
     assert (third["sentiment01"], third["sentiment_validated"], third["has_text"]) == (
-        None, None, True,
-    )  # fmt: skip
-    assert "Really" not in str(found.to_pylist())
+        None,
+        None,
+        True,
+    )
+    assert "Really" not in str(scored.to_pylist())
 
 
 def test_records_without_texts_are_untouched() -> None:
@@ -230,13 +233,16 @@ def test_a_scorer_of_ones_own_is_named_by_its_place(
         "class S:\n    model_id = 'g-1'\n    def score(self, texts): ...\nscorer = S()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = texts.load({"de": "german_scorer:scorer", "da": "none"})
-    assert sorted(found) == ["de", "en"]
+    scorers = texts.load({"de": "german_scorer:scorer", "da": "none"})
+    assert sorted(scorers) == ["de", "en"]
     assert sorted(texts.load({"en": "none"})) == []
-    assert found["de"].model_id == "g-1"
-    for place, why in (("german_scorer:S", "expected german_scorer:S to have model_id"),
-                       ("german_scorer:other", "to be importable"), ("no_such:x", "importable"),
-                       ("json:dumps", "to have model_id and score")):  # fmt: skip
+    assert scorers["de"].model_id == "g-1"
+    for place, why in (
+        ("german_scorer:S", "expected german_scorer:S to have model_id"),
+        ("german_scorer:other", "to be importable"),
+        ("no_such:x", "importable"),
+        ("json:dumps", "to have model_id and score"),
+    ):
         with pytest.raises(SettingsError, match=why):
             texts.load({"de": place})
 
@@ -265,30 +271,35 @@ def test_what_is_kept_moves_once_a_day() -> None:
 
 def test_english_is_scored_better_than_by_the_more_frequent_label() -> None:
     labelled = accuracy.shipped()
-    found = accuracy.measure(Vader(), labelled)
-    print(f"n {found.n}, right {found.share:.3f}, interval {found.interval},"
-          f" scored {found.coverage:.3f}, majority {found.majority:.3f}")  # fmt: skip
-    assert found.n >= 100 and len(set(labelled.texts)) == found.n
-    assert found.interval[0] > found.majority, "no default without a measured gain"
+    measured = accuracy.measure(Vader(), labelled)
+    print(
+        f"n {measured.n}, right {measured.share:.3f}, interval {measured.interval},"
+        f" scored {measured.coverage:.3f}, majority {measured.majority:.3f}"
+    )
+    assert measured.n >= 100 and len(set(labelled.texts)) == measured.n
+    assert measured.interval[0] > measured.majority, "no default without a measured gain"
 
 
 def test_accuracy_counted_by_hand() -> None:
     some = Labelled.of([("positive", "a"), ("positive", "b"), ("negative", "c"), ("negative", "d"),
                         ("positive", "e")], "hand")  # fmt: skip
-    found = accuracy.measure(Told([0.9, 0.1, 0.2, np.nan, 0.5]), some)
-    assert found == Accuracy(n=5, n_scored=4, n_right=2, n_majority=3)
-    assert (found.share, found.share_scored, found.coverage) == (0.4, 0.5, 0.8)
+    measured = accuracy.measure(Told([0.9, 0.1, 0.2, np.nan, 0.5]), some)
+    assert measured == Accuracy(n=5, n_scored=4, n_right=2, n_majority=3)
+    assert (measured.share, measured.share_scored, measured.coverage) == (0.4, 0.5, 0.8)
     # Wilson at 95 % of 2 of 5, from the formula
-    assert found.interval == pytest.approx((0.11762, 0.76928), abs=1e-5)
+    assert measured.interval == pytest.approx((0.11762, 0.76928), abs=1e-5)
 
 
 def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('label,text\npositive,"godt, tak"\nnegative,skidt\n', encoding="utf-8-sig")
     assert accuracy.read(path).texts == ("godt, tak", "skidt")
-    for wrong, why in (("a,b\n1,2\n", "came 2 columns without"), ("", "came 0 columns"),
-                       ("label,text\n", "came no row"),
-                       ("label,text\ngood,x\n", "another label in 1 of 1 rows")):  # fmt: skip
+    for wrong, why in (
+        ("a,b\n1,2\n", "came 2 columns without"),
+        ("", "came 0 columns"),
+        ("label,text\n", "came no row"),
+        ("label,text\ngood,x\n", "another label in 1 of 1 rows"),
+    ):
         path.write_text(wrong)
         with pytest.raises(LabelledError, match=why):
             accuracy.read(path)
@@ -307,9 +318,12 @@ def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     (b'label,text\npositive,"a "canary\n', "a quote that is not closed"),
 ])  # fmt: skip
 def test_a_wrong_file_of_labels_is_told_and_not_quoted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    wrong: bytes, why: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: bytes,
+    why: str,
+) -> None:
     (tmp_path / "labels.csv").write_bytes(wrong)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as left:
@@ -326,10 +340,10 @@ def test_the_command_prints_what_was_measured(
     with pytest.raises(SystemExit) as left:
         main(["sentiment", "--json"])
     (row,) = json.loads(capsys.readouterr().out)
-    found = accuracy.measure(Vader(), accuracy.shipped())
-    assert (left.value.code, row["language"], row["n"]) == (0, "en", found.n)
-    assert row["right_share"] == found.share
-    assert [row["right_share_lo"], row["right_share_hi"]] == list(found.interval)
+    measured = accuracy.measure(Vader(), accuracy.shipped())
+    assert (left.value.code, row["language"], row["n"]) == (0, "en", measured.n)
+    assert row["right_share"] == measured.share
+    assert [row["right_share_lo"], row["right_share_hi"]] == list(measured.interval)
     with pytest.raises(SystemExit) as left:
         main(["sentiment", "labels.csv"])
     assert left.value.code == 2 and "--language" in capsys.readouterr().err

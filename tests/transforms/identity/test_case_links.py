@@ -46,7 +46,7 @@ HELD = [
 
 
 @pytest.fixture
-def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     made = installation(tmp_path, {"a.jsonl": lines(EVENTS)})
     text = (tmp_path / "rejse.toml").read_text().replace("*.jsonl", "a.jsonl")
@@ -60,25 +60,25 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     return made
 
 
-def test_a_case_goes_with_its_customer_and_not_alone(found: settings.Settings) -> None:
-    before = customer_by_event(found)
+def test_a_case_goes_with_its_customer_and_not_alone(project: settings.Settings) -> None:
+    before = customer_by_event(project)
     assert before["c1-3"] == before["ann-2"]
     assert len({before["c2-4"], before["ann-2"], before["ben-5"]}) == 3
     with pytest.raises(LinkedError, match="erase that person"):
-        forget(found, CASE, "c1")
-    assert forget(found, "customer", "ann").rows["events"] == 2
-    assert set(customer_by_event(found)) == {"c2-4", "ben-5"}
-    again = once(found, mode="rebuild")
+        forget(project, CASE, "c1")
+    assert forget(project, "customer", "ann").rows["events"] == 2
+    assert set(customer_by_event(project)) == {"c2-4", "ben-5"}
+    again = once(project, mode="rebuild")
     assert balanced(again)
-    assert customer_by_event(found)["c1-3"] not in {*before.values()}
+    assert customer_by_event(project)["c1-3"] not in {*before.values()}
 
 
 @pytest.mark.parametrize(
     ("kind", "telling"), [("kind", 1), ("'case'", 1), ("'account'", 0), (None, 0)]
 )
 def test_cases_are_asked_only_where_an_event_may_bear_one(
-    found: settings.Settings, kind: str | None, telling: int
+    project: settings.Settings, kind: str | None, telling: int
 ) -> None:
     more = "" if kind is None else f", {kind} as identitytype"
-    (found.root / "map.sql").write_text(SELECT.replace(" from", f"{more} from"))
-    assert len(gather_links.sources_with_links(settings.load(found.root))) == telling
+    (project.root / "map.sql").write_text(SELECT.replace(" from", f"{more} from"))
+    assert len(gather_links.sources_with_links(settings.load(project.root))) == telling

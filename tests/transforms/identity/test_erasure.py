@@ -39,13 +39,13 @@ PEOPLE = st.tuples(st.sampled_from(["customer", "cookie"]), st.sampled_from(["a"
 
 @given(st.lists(PEOPLE, min_size=1), st.sets(PEOPLE))
 def test_rows_of_erased_identities_are_split_off(
-    people: list[tuple[str, str]], gone: set[tuple[str, str]]
+    people: list[tuple[str, str]], erased_people: set[tuple[str, str]]
 ) -> None:
     rows = [event(id=str(n), identitytype=k, identity=i) for n, (k, i) in enumerate(people)]
-    kept, others = erased(*gone).split(batch(*rows), SIGN)
-    for found, is_gone in ((kept, False), (others, True)):
-        assert found.column("id").to_pylist() == [
-            str(n) for n, one in enumerate(people) if (one in gone) is is_gone
+    kept, others = erased(*erased_people).split(batch(*rows), SIGN)
+    for rows_left, is_gone in ((kept, False), (others, True)):
+        assert rows_left.column("id").to_pylist() == [
+            str(n) for n, person in enumerate(people) if (person in erased_people) is is_gone
         ]
 
 
@@ -53,8 +53,8 @@ def test_a_link_of_somebody_else_is_blanked_and_nothing_but_it() -> None:
     linked = event(id="1", previousidentity="mine", previousidentitytype="cookie", actor_id="x")
     other = event(id="2", previousidentity="other", previousidentitytype="cookie")
     rows = batch(linked, other, event(id="3")).replace_schema_metadata({rejects.SOURCE: b"crm"})
-    kept, gone = erased(("cookie", "mine")).split(rows, SIGN)
-    assert gone.num_rows == 0
+    kept, removed = erased(("cookie", "mine")).split(rows, SIGN)
+    assert removed.num_rows == 0
     blank = {"previousidentity": None, "previousidentitytype": None}
     assert kept.to_pylist() == [{**rows.to_pylist()[0], **blank}, *rows.to_pylist()[1:]]
     assert kept.schema.equals(rows.schema, check_metadata=True)
@@ -75,31 +75,32 @@ def test_the_search_in_quarantine_knows_an_identity_in_many_forms(payload: str) 
     assert not erasure.identity_matcher("customer", "uixote")(payload)
 
 
-def told(payload: str | None, gone: Erased) -> bool:
+def is_mentioned(payload: str | None, tombstones: Erased) -> bool:
     refused = rejects.refuse("crm", ["a:1"], "not_json", "", [payload])
-    (found,) = gone.rejects_mentioning(refused, SIGN).tolist()
-    return bool(found)
+    (mentioned,) = tombstones.rejects_mentioning(refused, SIGN).tolist()
+    return bool(mentioned)
 
 
-@pytest.mark.parametrize("who", ["C-17", "zoë@example.test", "+45 12 34", WHO, "😀1"])
-def test_a_reject_that_holds_an_erased_identity_is_told(who: str) -> None:
-    gone = erased(("customer", who), ("cookie", "k"))
+@pytest.mark.parametrize("identity", ["C-17", "zoë@example.test", "+45 12 34", WHO, "😀1"])
+def test_a_reject_that_holds_an_erased_identity_is_told(identity: str) -> None:
+    tombstones = erased(("customer", identity), ("cookie", "k"))
     for payload in (
-        json.dumps({"id": 1, "person": who}), json.dumps({"id": 1, "person": {"name": [who]}}),
-        json.dumps({"id": 1, "person": who}, ensure_ascii=False),
-    ):  # fmt: skip
-        assert told(payload, gone)
-        assert not told(payload.replace(who[-1], who[-1] + "x"), gone)
-    if "," not in who:
-        assert told(f'1,2026-01-01,"{who}",web', gone)
-    assert not told(None, gone)
-    assert not told(f'{{"person": "{who}"}}', Erased())
+        json.dumps({"id": 1, "person": identity}),
+        json.dumps({"id": 1, "person": {"name": [identity]}}),
+        json.dumps({"id": 1, "person": identity}, ensure_ascii=False),
+    ):
+        assert is_mentioned(payload, tombstones)
+        assert not is_mentioned(payload.replace(identity[-1], identity[-1] + "x"), tombstones)
+    if "," not in identity:
+        assert is_mentioned(f'1,2026-01-01,"{identity}",web', tombstones)
+    assert not is_mentioned(None, tombstones)
+    assert not is_mentioned(f'{{"person": "{identity}"}}', Erased())
 
 
 def test_a_number_is_an_identity_too_and_any_case_counts() -> None:
-    assert told('{"person": 17}', erased(("customer", "17")))
-    assert not told('{"person": 117}', erased(("customer", "17")))
-    assert told('{"person": "ZOE@X.TEST", "broken', erased(("customer", "zoe@x.test")))
+    assert is_mentioned('{"person": 17}', erased(("customer", "17")))
+    assert not is_mentioned('{"person": 117}', erased(("customer", "17")))
+    assert is_mentioned('{"person": "ZOE@X.TEST", "broken', erased(("customer", "zoe@x.test")))
 
 
 def test_files_hold_no_value_that_no_row_has(tmp_path: Path) -> None:
@@ -119,7 +120,7 @@ def test_files_hold_no_value_that_no_row_has(tmp_path: Path) -> None:
 
 
 def test_dictionaries_of_many_chunks_are_cut_alike(tmp_path: Path) -> None:
-    parts = [pa.array(one).dictionary_encode() for one in (["x", "y", "z"], ["w", None, "x"])]
+    parts = [pa.array(values).dictionary_encode() for values in (["x", "y", "z"], ["w", None, "x"])]
     rows = pa.table({"channel": pa.chunked_array(parts)}).unify_dictionaries()
     some = rows.filter(pa.array([True, False, False, False, True, True]))
     file = staging.write(tmp_path, "sessions", some)

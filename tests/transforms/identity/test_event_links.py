@@ -59,15 +59,15 @@ def test_a_link_of_an_event_ends_where_the_next_begins(
         later = [row[2] for row in rows if row[0] == previous and row[2] > begin]
         until = min(later, default=None) if method == "event" else end
         wanted.add((previous, other, begin, method, until))
-    found = with_ends(links(rows))
+    links_ended = with_ends(links(rows))
     names = ("previous_key", "identity_key", "valid_from", "method", "valid_to")
-    plain = found.set_column(6, "valid_from", found.column("valid_from").cast("int64"))
-    plain = plain.set_column(7, "valid_to", found.column("valid_to").cast("int64"))
-    came = [tuple(row[name] for name in names) for row in plain.to_pylist()]
-    assert len(came) == len(set(came)) == len(wanted)
-    assert set(came) == wanted
-    again = with_ends(pa.concat_tables([stated_links(found), links(rows)]))
-    assert again.equals(found)
+    plain = links_ended.set_column(6, "valid_from", links_ended.column("valid_from").cast("int64"))
+    plain = plain.set_column(7, "valid_to", links_ended.column("valid_to").cast("int64"))
+    rows_made = [tuple(row[name] for name in names) for row in plain.to_pylist()]
+    assert len(rows_made) == len(set(rows_made)) == len(wanted)
+    assert set(rows_made) == wanted
+    again = with_ends(pa.concat_tables([stated_links(links_ended), links(rows)]))
+    assert again.equals(links_ended)
 
 
 def test_what_accepted_rows_tell() -> None:
@@ -76,25 +76,25 @@ def test_what_accepted_rows_tell() -> None:
         "direction": "inbound", "actor_type": "customer", "identity": "ann",
         "identitytype": "customer",
     }  # fmt: skip
-    said = [
+    previous_identities = [
         (COOKIE[1], "cookie"), (COOKIE[1], "cookie"), (MAIL[1], "email"), ("ben", "customer"),
         ("undefined", "cookie"), (None, "cookie"),
     ]  # fmt: skip
     rows = [
-        {**base, "id": str(n), "previousidentity": who, "previousidentitytype": kind}
-        for n, (who, kind) in enumerate(said)
+        {**base, "id": str(n), "previousidentity": identity, "previousidentitytype": kind}
+        for n, (identity, kind) in enumerate(previous_identities)
     ]
     shape = INTERACTIONS.canonical({*rows[0]})
     accepted, refused, _ = accept(pa.RecordBatch.from_pylist(rows, schema=shape))
     assert not refused.num_rows
-    found = links_from_rows(accepted, KEY, ("undefined",))
+    links_read = links_from_rows(accepted, KEY, ("undefined",))
     pairs = zip(
-        *(found.column(f"{n}_key").to_pylist() for n in ("previous", "identity")), strict=True
+        *(links_read.column(f"{n}_key").to_pylist() for n in ("previous", "identity")), strict=True
     )
-    assert sorted(pairs) == sorted((key_of(one), key_of(ANN)) for one in (COOKIE, MAIL))
-    assert set(found.column("valid_from").to_pylist()) == {builders.START}
-    assert found.equals(distinct_links(pa.concat_tables([found, found])))
-    assert key_of(BEN) not in str(found.to_pylist())
+    assert sorted(pairs) == sorted((key_of(identity), key_of(ANN)) for identity in (COOKIE, MAIL))
+    assert set(links_read.column("valid_from").to_pylist()) == {builders.START}
+    assert links_read.equals(distinct_links(pa.concat_tables([links_read, links_read])))
+    assert key_of(BEN) not in str(links_read.to_pylist())
 
 
 def test_a_batch_without_previous_identities_tells_nothing() -> None:

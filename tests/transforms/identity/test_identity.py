@@ -24,7 +24,7 @@ def test_keys_are_the_agreed_hash(people: list[tuple[str, str]]) -> None:
     events, refused = pseudonymise(batch(*rows), KEY)
     wanted = [sign(f"{kind}:{name}", 32) for kind, name in people]
     assert events.column("customer_key").to_pylist() == wanted
-    assert events.column("bucket").to_pylist() == [int(one[:3], 16) for one in wanted]
+    assert events.column("bucket").to_pylist() == [int(key[:3], 16) for key in wanted]
     assert refused.num_rows == 0
 
 
@@ -36,12 +36,12 @@ def test_schema_and_nothing_raw() -> None:
     )  # fmt: skip
     events, _ = pseudonymise(batch(given, event()), KEY)
     assert events.schema.equals(event_schema(PRESENT))
-    found, other = events.to_pylist()
-    assert "raw" not in str(found).lower()
-    assert found["previous_key"] == sign("cookie:raw-cookie", 32)
-    assert found["actor_id"] == sign("actor_id\x1fAgent Raw", 16)
-    assert found["info"][0]["value_hmac"] == sign("mail\x1fida@raw.dk", 16)
-    assert found["claims"][0]["value_hmac"] == sign("price\x1fraw 12", 16)
+    event_row, other = events.to_pylist()
+    assert "raw" not in str(event_row).lower()
+    assert event_row["previous_key"] == sign("cookie:raw-cookie", 32)
+    assert event_row["actor_id"] == sign("actor_id\x1fAgent Raw", 16)
+    assert event_row["info"][0]["value_hmac"] == sign("mail\x1fida@raw.dk", 16)
+    assert event_row["claims"][0]["value_hmac"] == sign("price\x1fraw 12", 16)
     assert (other["previous_key"], other["actor_id"], other["info"]) == (None, None, None)
 
 
@@ -58,7 +58,7 @@ def test_lists_keep_their_shape_in_a_slice() -> None:
     events, _ = pseudonymise(batch(*rows).slice(1), KEY)
     info = events.column("info").to_pylist()
     assert info[:2] == [[], None]
-    assert [one["value_hmac"] for one in info[2]] == [None, None, sign("b\x1fx", 16)]
+    assert [item["value_hmac"] for item in info[2]] == [None, None, sign("b\x1fx", 16)]
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,25 @@ def test_non_persons(listed: str, identity: str, refused: bool) -> None:
 
 def test_as_many_topics_as_values_need_no_table_of_all_pairs() -> None:
     claims = [{"topic": f"order {n}", "value_hmac": f"{n}", "valid_to": None} for n in range(3000)]
-    given = batch(*(event(claims=[one]) for one in claims))
+    given = batch(*(event(claims=[claim]) for claim in claims))
     tracemalloc.start()
     events, _ = pseudonymise(given, KEY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000  # a table of all pairs takes 81 million bytes
-    found = [one[0]["value_hmac"] for one in events.column("claims").to_pylist()]
-    assert found == [sign(f"order {n}\x1f{n}", 16) for n in range(3000)]
+    signatures = [
+        claims_of_row[0]["value_hmac"] for claims_of_row in events.column("claims").to_pylist()
+    ]
+    assert signatures == [sign(f"order {n}\x1f{n}", 16) for n in range(3000)]
 
 
 def test_ids_made_of_raw_rows_are_hashed_under_the_key() -> None:
     """A plain hash of a row tells its identity to whoever can guess the rest of it."""
-    one = batch(event(id="0123456789abcdef"))
-    marked = one.replace_schema_metadata({rejects.ROW_IDS: b""})
-    found, _ = pseudonymise(marked, KEY)
-    assert found.column("id").to_pylist() == [sign("id\x1f0123456789abcdef", 16)]
-    plain, _ = pseudonymise(one, KEY)
+    raw_batch = batch(event(id="0123456789abcdef"))
+    marked = raw_batch.replace_schema_metadata({rejects.ROW_IDS: b""})
+    events, _ = pseudonymise(marked, KEY)
+    assert events.column("id").to_pylist() == [sign("id\x1f0123456789abcdef", 16)]
+    plain, _ = pseudonymise(raw_batch, KEY)
     assert plain.column("id").to_pylist() == ["0123456789abcdef"]
 
 

@@ -39,15 +39,15 @@ def indexed(links: list[Link]) -> Links:
 
 def rows(asked: list[tuple[Who, int]]) -> pa.Table:
     """Pseudonymous rows of identities at times, before links are followed."""
-    keys = pa.array([key_of(who) for who, _ in asked], pa.string()).dictionary_encode()
+    keys = pa.array([key_of(identity) for identity, _ in asked], pa.string()).dictionary_encode()
     times = pa.array([time for _, time in asked], TIME)
-    buckets = pa.array([int(key_of(who)[:3], 16) for who, _ in asked], pa.int16())
+    buckets = pa.array([int(key_of(identity)[:3], 16) for identity, _ in asked], pa.int16())
     return pa.table({"customer_key": keys, "bucket": buckets, "time": times})
 
 
 def followed(links: list[Link], asked: list[tuple[Who, int]]) -> list[str]:
-    found: list[str] = to_persons(rows(asked), indexed(links)).column("customer_key").to_pylist()
-    return found
+    persons: list[str] = to_persons(rows(asked), indexed(links)).column("customer_key").to_pylist()
+    return persons
 
 
 @LAWS
@@ -56,30 +56,33 @@ def test_persons_are_those_of_the_plain_loop(
     links: list[Link], asked: list[tuple[Who, int]]
 ) -> None:
     """Ties apart, that only raw identities settle: see the next test."""
-    kept = {(one.previous, one.begin): one for one in links}
-    links = [one for one in links if kept[one.previous, one.begin] == one]
-    found = followed(links, asked)
-    wanted = [person(who, time, links, WAIT) for who, time in asked]
-    by_key = {key_of(one): one for one in {w for one in links for w in one[:2]} | {*wanted}}
-    for came, want in zip(found, wanted, strict=True):
+    kept = {(link.previous, link.begin): link for link in links}
+    links = [link for link in links if kept[link.previous, link.begin] == link]
+    persons = followed(links, asked)
+    wanted = [person(identity, time, links, WAIT) for identity, time in asked]
+    by_key = {
+        key_of(identity): identity
+        for identity in {w for identity in links for w in identity[:2]} | {*wanted}
+    }
+    for key, want in zip(persons, wanted, strict=True):
         # Of a cycle the least is taken: by key here, by identity in the loop.
-        assert by_key[came] == want or _is_cycle(by_key[came], want, links)
+        assert by_key[key] == want or _is_cycle(by_key[key], want, links)
 
 
-def _is_cycle(came: Who, want: Who, links: list[Link]) -> bool:
+def _is_cycle(actual: Who, want: Who, links: list[Link]) -> bool:
     """Whether each leads to the other over some links."""
 
     def reached(start: Who) -> set[Who]:
         seen, todo = set(), [start]
         while todo:
             at = todo.pop()
-            for one in links:
-                if one.previous == at and one.other not in seen:
-                    seen.add(one.other)
-                    todo.append(one.other)
+            for link in links:
+                if link.previous == at and link.other not in seen:
+                    seen.add(link.other)
+                    todo.append(link.other)
         return seen
 
-    return came[0] == want[0] and came in reached(want) and want in reached(came)
+    return actual[0] == want[0] and actual in reached(want) and want in reached(actual)
 
 
 @LAWS
@@ -90,11 +93,11 @@ def test_ties_are_settled_by_type_and_identity(
     """Without cycles: every link leads to a greater (type, identity) but the merges' own."""
     order = {"cookie": 0, "email": 1, "customer": 2}
     links = [
-        one
-        for one in links
-        if (order[one.previous[0]], one.previous[1]) < (order[one.other[0]], one.other[1])
+        link
+        for link in links
+        if (order[link.previous[0]], link.previous[1]) < (order[link.other[0]], link.other[1])
     ]
-    wanted = [key_of(person(who, time, links, WAIT)) for who, time in asked]
+    wanted = [key_of(person(identity, time, links, WAIT)) for identity, time in asked]
     assert followed(links, asked) == wanted
 
 
@@ -166,16 +169,18 @@ STORIES: dict[str, tuple[list[Link], list[tuple[Who, int, Who]]]] = {
 @pytest.mark.parametrize("story", STORIES)
 def test_story(story: str) -> None:
     links, wanted = STORIES[story]
-    assert [key_of(who) for *_, who in wanted] == followed(links, [one[:2] for one in wanted])
-    for who, time, want in wanted:
-        assert person(who, time, links, WAIT) == want
+    assert [key_of(identity) for *_, identity in wanted] == followed(
+        links, [row[:2] for row in wanted]
+    )
+    for identity, time, want in wanted:
+        assert person(identity, time, links, WAIT) == want
 
 
 def test_of_a_cycle_all_are_one_person() -> None:
     ring = [Link(EVE, BEN, 0, None), Link(BEN, ANN, 0, None), Link(ANN, EVE, 0, None)]
     ring.append(Link(COOKIE, BEN, 0, None))
-    found = followed(ring, [(who, 5) for who in (ANN, BEN, EVE, COOKIE)])
-    assert {*found} == {min(key_of(who) for who in (ANN, BEN, EVE))}
+    persons = followed(ring, [(identity, 5) for identity in (ANN, BEN, EVE, COOKIE)])
+    assert {*persons} == {min(key_of(identity) for identity in (ANN, BEN, EVE))}
 
 
 def test_rows_of_no_linked_identity_come_back_as_they_are() -> None:
@@ -198,27 +203,30 @@ def test_links_that_go_on_from_each_other_are_held_as_one() -> None:
     assert len(links.following) == 3
     asked = [(COOKIE, 0), (COOKIE, 999), (COOKIE, 1000)]
     assert followed([*logins, Link(COOKIE, BEN, 1000, None)], asked) == [
-        key_of(ANN), key_of(ANN), key_of(BEN),
-    ]  # fmt: skip
+        key_of(ANN),
+        key_of(ANN),
+        key_of(BEN),
+    ]
 
 
 def test_links_of_no_person_are_left_out() -> None:
     links = [
-        Link(("cookie", "undefined"), ANN, 0, None), Link(COOKIE, ("customer", " N/A "), 0, None),
+        Link(("cookie", "undefined"), ANN, 0, None),
+        Link(COOKIE, ("customer", " N/A "), 0, None),
         Link(PHONE, ANN, 0, None),
-    ]  # fmt: skip
-    found = pseudonymous(link_table(links), KEY, ("undefined", "n/a"))
-    assert found.schema.equals(LINKS)
-    assert found.column("previous_key").to_pylist() == [key_of(PHONE)]
+    ]
+    published = pseudonymous(link_table(links), KEY, ("undefined", "n/a"))
+    assert published.schema.equals(LINKS)
+    assert published.column("previous_key").to_pylist() == [key_of(PHONE)]
 
 
 @pytest.mark.parametrize(
-    ("link", "said"),
+    ("link", "message"),
     [
         (Link(("tablet", "x"), ANN, 0, None), "came 'tablet'"),
         (Link(ANN, COOKIE, 0, None), "turn the link round"),
     ],
 )
-def test_links_that_make_no_sense_are_refused(link: Link, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_links_that_make_no_sense_are_refused(link: Link, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_links(link_table([link]))

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.customer_buckets import BUCKETS
-from rejse.transforms.incremental import shuffle_files
 from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split_buckets
 from tests.support import builders
 from tests.support.law import examples
@@ -22,19 +21,21 @@ INTENTS = st.sampled_from([None, "bill", "move", "", "loss", "é\x1f"])
 
 
 def batch(people: list[str], **given_: object) -> pa.RecordBatch:
-    rows = [{"time": n, "customer": who, **given_} for n, who in enumerate(people)]
+    rows = [{"time": n, "customer": person, **given_} for n, person in enumerate(people)]
     return builders.table(rows).combine_chunks().to_batches()[0]
 
 
-def through(folder: Path, batches: Iterable[pa.RecordBatch], groups: int) -> dict[int, pa.Table]:
+def through(
+    folder: Path, batches: Iterable[pa.RecordBatch], groups: int, **limits: int
+) -> dict[int, pa.Table]:
     """Batches written to bucket files and read again, by group."""
-    files = BucketFiles(folder, groups)
-    for one in batches:
-        files.add(one)
+    files = BucketFiles(folder, groups, **limits)
+    for part in batches:
+        files.add(part)
     paths: dict[int, list[str]] = {}
     for group, path in files.close():
         paths.setdefault(group, []).append(path)
-    return {group: read(found) for group, found in paths.items()}
+    return {group: read(files_of_group) for group, files_of_group in paths.items()}
 
 
 def rows_of(tables: Iterable[pa.Table | pa.RecordBatch]) -> list[str]:
@@ -72,7 +73,7 @@ def test_buckets_of_different_batches_go_to_the_same_group(people: list[str]) ->
         }
 
     assert groups_of(people) == groups_of(people[::-1])
-    assert all(groups_of([who]).items() <= groups_of(people).items() for who in people)
+    assert all(groups_of([person]).items() <= groups_of(people).items() for person in people)
 
 
 @LAWS
@@ -92,25 +93,28 @@ def test_what_goes_in_comes_out(
     wide: int,
 ) -> None:
     rows = [
-        [{"time": n, "customer": who, "intent": intent} for n, (who, intent) in enumerate(one)]
-        for one in batches
+        [
+            {"time": n, "customer": person, "intent": intent}
+            for n, (person, intent) in enumerate(rows_of_batch)
+        ]
+        for rows_of_batch in batches
     ]
-    whole = [builders.table(one).combine_chunks().to_batches()[0] for one in rows]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shuffle_files, "GATHERED", gathered)
-        patched.setattr(shuffle_files, "WIDE", wide)
-        found = through(tmp_path_factory.mktemp("buckets"), whole, groups)
-    assert rows_of(found.values()) == rows_of(whole)
-    for group, table in found.items():
+    whole = [builders.table(rows_given).combine_chunks().to_batches()[0] for rows_given in rows]
+    folder = tmp_path_factory.mktemp("buckets")
+    groups_read = through(folder, whole, groups, gathered=gathered, wide=wide)
+    assert rows_of(groups_read.values()) == rows_of(whole)
+    for group, table in groups_read.items():
         assert {b * groups // BUCKETS for b in table.column("bucket").to_pylist()} == {group}
         coded = [c for c in ("intent", "source") if c in table.column_names]
         assert all(pa.types.is_dictionary(table.schema.field(c).type) for c in coded)
 
 
 def test_bucket_files_of_different_columns_are_one_table(tmp_path: Path) -> None:
-    found = through(tmp_path, [batch(["ann"]), batch(["ben"], intent="bill")], 1)[0]
-    said = zip(*(found.column(c).to_pylist() for c in ("customer_key", "intent")), strict=True)
-    assert dict(said) == {builders.key_of("ann"): None, builders.key_of("ben"): "bill"}
+    groups_read = through(tmp_path, [batch(["ann"]), batch(["ben"], intent="bill")], 1)[0]
+    pairs = zip(
+        *(groups_read.column(c).to_pylist() for c in ("customer_key", "intent")), strict=True
+    )
+    assert dict(pairs) == {builders.key_of("ann"): None, builders.key_of("ben"): "bill"}
 
 
 def test_a_vocabulary_is_written_once_a_file(tmp_path: Path) -> None:

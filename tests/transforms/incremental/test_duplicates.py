@@ -45,14 +45,12 @@ def silence(row: dict[str, Any]) -> int:
     return 1 if row["has_text"] or row["responded_time"] is not None else 2
 
 
-def naive(found: list[dict[str, Any]]) -> list[str]:
+def naive(events: list[dict[str, Any]]) -> list[str]:
     """The rule in a loop, over rows of the table."""
     best: dict[tuple[str, ...], tuple[Any, ...]] = {}
-    for row in found:
+    for row in events:
         recorded = row.get("recordedtime")
-        worth = (
-            recorded is None, str(recorded), silence(row), row["customer_key"], canonical(row)
-        )  # fmt: skip
+        worth = (recorded is None, str(recorded), silence(row), row["customer_key"], canonical(row))
         key = (row["source"], row["id"])
         best[key] = min(best.get(key, worth), worth)
     return sorted(text for *_, text in best.values())
@@ -61,17 +59,17 @@ def naive(found: list[dict[str, Any]]) -> list[str]:
 @LAWS
 @given(rows(), st.randoms(use_true_random=False))
 def test_the_first_recorded_stays_in_every_order(
-    found: list[dict[str, Any]], chance: random.Random
+    events: list[dict[str, Any]], chance: random.Random
 ) -> None:
-    table = builders.table(found)
+    table = builders.table(events)
     order = list(range(table.num_rows))
     chance.shuffle(order)
-    kept, gone = without_duplicates(table)
+    kept, removed = without_duplicates(table)
     again, as_many = without_duplicates(table.take(order))
-    said = sorted(canonical(row) for row in kept.to_pylist())
-    assert said == naive(table.to_pylist())
-    assert said == sorted(canonical(row) for row in again.to_pylist())
-    assert gone == as_many == table.num_rows - kept.num_rows
+    stayed = sorted(canonical(row) for row in kept.to_pylist())
+    assert stayed == naive(table.to_pylist())
+    assert stayed == sorted(canonical(row) for row in again.to_pylist())
+    assert removed == as_many == table.num_rows - kept.num_rows
     assert without_duplicates(kept)[1] == 0
 
 
@@ -112,7 +110,10 @@ def test_one_id_at_two_sources_is_two_events() -> None:
 
 def test_the_cap_is_inclusive_and_counts_each_customer_alone() -> None:
     table = builders.table(
-        [{"time": n, "customer": who} for n, who in enumerate(["ann", "ben", "ann", "ann"])]
+        [
+            {"time": n, "customer": customer}
+            for n, customer in enumerate(["ann", "ben", "ann", "ann"])
+        ]
     )
     assert over_event_cap(table, 3).tolist() == [False] * 4
     assert over_event_cap(table, 2).tolist() == [True, False, True, True]

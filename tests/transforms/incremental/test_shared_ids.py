@@ -53,9 +53,9 @@ def batches(table: pa.Table) -> list[pa.RecordBatch]:
 @LAWS
 @given(rows(), st.sampled_from((1, 2, 5)))
 def test_customers_apart_keep_what_they_keep_together(
-    tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]], parts: int
+    tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]], parts: int
 ) -> None:
-    table = builders.table(found)
+    table = builders.table(events)
     files, stays = IdFiles(tmp_path_factory.mktemp("ids"), parts, SALT), {}
     for batch in batches(table):
         files.add(batch)
@@ -64,21 +64,25 @@ def test_customers_apart_keep_what_they_keep_together(
         by_part.setdefault(part, []).append(path)
     for paths in by_part.values():
         stays.update(id_owners(read(paths)))
-    said, gone = [], 0
+    stayed, removed = [], 0
     keys = np.array(table.column("customer_key").to_pylist())
     for key in np.unique(keys):
         mine = table.filter(arrow(keys == key))
         elsewhere = owned_by_other(mine, stays, SALT)
         kept, duplicates = without_duplicates(mine.filter(arrow(~elsewhere)))
-        said += kept.to_pylist()
-        gone += duplicates + int(elsewhere.sum())
+        stayed += kept.to_pylist()
+        removed += duplicates + int(elsewhere.sum())
     together, as_many = without_duplicates(table)
-    assert sorted(map(str, said)) == sorted(map(str, together.to_pylist()))
-    assert gone == as_many
+    assert sorted(map(str, stayed)) == sorted(map(str, together.to_pylist()))
+    assert removed == as_many
 
 
 def test_no_shared_id_no_winner() -> None:
-    once = [{"time": n, "id": name, "customer": who} for n, name in enumerate(IDS) for who in "a"]
+    once = [
+        {"time": n, "id": name, "customer": customer}
+        for n, name in enumerate(IDS)
+        for customer in "a"
+    ]
     assert id_owners(records(builders.table(once), SALT)) == {}
     twice = builders.table([*once, *once])
     assert id_owners(records(twice, SALT)) == {}, (
@@ -96,8 +100,8 @@ def test_words_do_not_depend_on_neighbours() -> None:
 
 def test_another_salt_mixes_every_id_into_other_words() -> None:
     table = builders.table([{"time": 0, "id": name} for name in IDS])
-    one, other = (set(records(table, salt)["high"].tolist()) for salt in (SALT, b"other"))
-    assert not one & other
+    first, other = (set(records(table, salt)["high"].tolist()) for salt in (SALT, b"other"))
+    assert not first & other
 
 
 def test_files_lie_in_the_folder_and_are_narrow(tmp_path: Path) -> None:

@@ -78,10 +78,9 @@ def test_the_first_rule_gives_the_reason_and_each_row_one() -> None:
 
 def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
     rows = [
-        event(id="e1", outcome="", lifecycle="start", previousidentity="",
-              previousidentitytype=""),
+        event(id="e1", outcome="", lifecycle="start", previousidentity="", previousidentitytype=""),
         event(id="e2", outcome="resolved", previousidentity="c0", previousidentitytype="cookie"),
-    ]  # fmt: skip
+    ]
     accepted, refused, notes = accept(batch(*rows))
     assert refused.num_rows == 0
     assert accepted.column("outcome").to_pylist() == [None, "resolved"]
@@ -89,17 +88,23 @@ def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
     assert accepted.column("previousidentity").to_pylist() == [None, "c0"]
     assert accepted.column("previousidentitytype").to_pylist() == [None, "cookie"]
     assert accepted.schema == batch(*rows).schema
-    assert notes == {"empty_outcome": 1, "empty_previousidentity": 1,
-                     "empty_previousidentitytype": 1}  # fmt: skip
+    assert notes == {
+        "empty_outcome": 1,
+        "empty_previousidentity": 1,
+        "empty_previousidentitytype": 1,
+    }
 
 
 def test_an_empty_text_inside_a_structure_is_no_value_either() -> None:
     rows = [
         event(id="e1", promise={"id": "", "op": "made", "kind": "date", "value": ""}),
         event(id="e2", info=[{"field": "", "op": "given"}, {"field": "plate", "op": ""}]),
-        event(id="e3", promise={"id": "p", "op": "made", "kind": ""},
-              info=[{"field": "name", "op": "asked"}]),
-    ]  # fmt: skip
+        event(
+            id="e3",
+            promise={"id": "p", "op": "made", "kind": ""},
+            info=[{"field": "name", "op": "asked"}],
+        ),
+    ]
     accepted, refused, notes = accept(batch(*rows))
     assert refused.num_rows == 0
     first, none, third = accepted.column("promise").to_pylist()
@@ -107,8 +112,8 @@ def test_an_empty_text_inside_a_structure_is_no_value_either() -> None:
     assert (third["id"], third["kind"]) == ("p", None)
     nothing, infos, known = accepted.column("info").to_pylist()
     assert nothing is None
-    assert [(one["field"], one["op"]) for one in infos] == [(None, "given"), ("plate", None)]
-    assert [one["field"] for one in known] == ["name"]
+    assert [(info["field"], info["op"]) for info in infos] == [(None, "given"), ("plate", None)]
+    assert [entry["field"] for entry in known] == ["name"]
     assert accepted.schema == batch(*rows).schema
     assert notes == {
         "empty_promise.id": 1, "empty_promise.value": 1, "empty_promise.kind": 1,
@@ -129,7 +134,7 @@ def test_unknown_values_of_enums() -> None:
     assert accepted.column("outcome").to_pylist() == ["other", None, None]
     assert accepted.column("lifecycle").to_pylist() == [None, None, None]
     assert accepted.column("promise")[1].as_py()["op"] is None
-    assert [one["op"] for one in accepted.column("info")[2].as_py()] == ["given", None]
+    assert [info["op"] for info in accepted.column("info")[2].as_py()] == ["given", None]
     assert notes == {
         "unknown_channel": 2, "unknown_outcome": 1, "unknown_lifecycle": 1,
         "unknown_promise.op": 1, "unknown_info.op": 1,
@@ -171,13 +176,13 @@ ANY = st.fixed_dictionaries(
 @given(st.lists(ANY, min_size=1, max_size=12))
 @settings(max_examples=examples(60))
 def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> None:
-    found = batch(*events)
-    rules = [rule for rule in RULES if set(found.schema.names).issuperset(rule.columns)]
-    CONNECTION.register("rows", found)
+    rows_given = batch(*events)
+    rules = [rule for rule in RULES if set(rows_given.schema.names).issuperset(rule.columns)]
+    CONNECTION.register("rows", rows_given)
     wanted = ", ".join(f"not ({rule.sql})" for rule in rules)
-    said = zip(*CONNECTION.sql(f"select {wanted} from rows").fetchall(), strict=True)
-    for rule, by_sql in zip(rules, said, strict=True):
-        assert list(by_sql) == rule.refuses(found).tolist(), rule.name
+    columns = zip(*CONNECTION.sql(f"select {wanted} from rows").fetchall(), strict=True)
+    for rule, by_sql in zip(rules, columns, strict=True):
+        assert list(by_sql) == rule.refuses(rows_given).tolist(), rule.name
 
 
 @given(st.lists(ANY, max_size=12))

@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms.ingest import mapping as mappings
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.select_check import MappingError
@@ -17,32 +16,35 @@ from rejse.transforms.schema.contract import INTERACTIONS
 from tests.support.edge import PLAIN, RAW, TEXTS, raw, row
 
 
-def plus(extra: str, schema: pa.Schema = RAW) -> SourceMapping:
+def plus(extra: str, schema: pa.Schema = RAW, **limits: float) -> SourceMapping:
     """The plain mapping with more columns."""
-    return SourceMapping(PLAIN.replace(" from source", f", {extra} from source"), schema, "crm")
+    sql = PLAIN.replace(" from source", f", {extra} from source")
+    return SourceMapping(sql, schema, "crm", **limits)
 
 
-def one(mapping: SourceMapping, given: dict[str, Any], schema: pa.Schema = RAW) -> dict[str, Any]:
+def mapped(
+    mapping: SourceMapping, given: dict[str, Any], schema: pa.Schema = RAW
+) -> dict[str, Any]:
     """Canonical row of a raw row that is accepted."""
     batch, refused = normalise(mapping, raw([given], schema))
     assert refused.num_rows == 0, refused.to_pylist()
-    found: dict[str, Any] = batch.to_pylist()[0]
-    return found
+    canonical: dict[str, Any] = batch.to_pylist()[0]
+    return canonical
 
 
 def reasons(mapping: SourceMapping, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     _, refused = normalise(mapping, raw(rows))
-    return [(one["position"], one["reason"]) for one in refused.to_pylist()]
+    return [(reject["position"], reject["reason"]) for reject in refused.to_pylist()]
 
 
 def test_what_is_missing_is_derived() -> None:
     mapping = SourceMapping(PLAIN, RAW, "crm")
-    found = one(mapping, row(1))
+    event = mapped(mapping, row(1))
     assert set(mapping.columns) == set(TEXTS)
-    assert (found["source"], found["identitytype"]) == ("crm", "customer")
-    assert (found["direction"], found["actor_type"]) == ("inbound", "customer")
-    assert found["time"] == datetime(2026, 1, 5, 9, 0, 1, tzinfo=UTC)
-    assert found["_row"] == 1
+    assert (event["source"], event["identitytype"]) == ("crm", "customer")
+    assert (event["direction"], event["actor_type"]) == ("inbound", "customer")
+    assert event["time"] == datetime(2026, 1, 5, 9, 0, 1, tzinfo=UTC)
+    assert event["_row"] == 1
 
 
 @pytest.mark.parametrize(
@@ -54,8 +56,8 @@ def test_what_is_missing_is_derived() -> None:
     ],
 )
 def test_direction_follows_the_channel(channel: str, direction: str, actor: str) -> None:
-    found = one(SourceMapping(PLAIN, RAW, "crm"), row(1, channel=channel))
-    assert (found["direction"], found["actor_type"]) == (direction, actor)
+    event = mapped(SourceMapping(PLAIN, RAW, "crm"), row(1, channel=channel))
+    assert (event["direction"], event["actor_type"]) == (direction, actor)
 
 
 def test_a_mapped_direction_wins_and_its_nulls_are_derived() -> None:
@@ -79,7 +81,7 @@ def test_equal_rows_without_id_have_equal_ids() -> None:
     batch, _ = normalise(mapping, raw([row(1), row(2), row(1), row(1, identity=None)]))
     ids = batch.column("id").to_pylist()
     assert ids[0] == ids[2] and len(set(ids)) == 3
-    assert all(len(found) == 16 and int(found, 16) >= 0 for found in ids)
+    assert all(len(ident) == 16 and int(ident, 16) >= 0 for ident in ids)
     assert mapping.reads.names == RAW.names
 
 
@@ -105,12 +107,12 @@ def test_guilty_rows_stand_alone() -> None:
     rows[150] = row(150, time="2026-13-45")
     batch, refused = normalise(SourceMapping(PLAIN, RAW, "crm"), raw(rows))
     assert batch.num_rows == 198
-    found = refused.to_pylist()
-    assert [(one["position"], one["reason"], one["id"]) for one in found] == [
+    rejects_found = refused.to_pylist()
+    assert [(reject["position"], reject["reason"], reject["id"]) for reject in rejects_found] == [
         ("log:8", "mapping_failed", "e7"),
         ("log:151", "mapping_failed", "e150"),
     ]
-    assert "nonsense" in found[0]["detail"] and "nonsense" in found[0]["payload"]
+    assert "nonsense" in rejects_found[0]["detail"] and "nonsense" in rejects_found[0]["payload"]
 
 
 def test_guilty_rows_are_found_by_halving_too() -> None:
@@ -119,7 +121,7 @@ def test_guilty_rows_are_found_by_halving_too() -> None:
     rows = [row(n, time="bad" if n in (3, 4, 60) else "2026-01-01") for n in range(64)]
     batch, refused = normalise(SourceMapping(sql, RAW, "crm"), raw(rows))
     assert batch.num_rows == 61
-    assert [one["position"] for one in refused.to_pylist()] == ["log:4", "log:5", "log:61"]
+    assert [reject["position"] for reject in refused.to_pylist()] == ["log:4", "log:5", "log:61"]
 
 
 def test_many_guilty_rows_are_cheap() -> None:
@@ -134,17 +136,17 @@ def test_a_value_no_row_has_cannot_fail_the_others() -> None:
     batch = raw([row(n) for n in range(8)])
     arrays = [days if name == "time" else batch.batch.column(name) for name in RAW.names]
     coded = pa.RecordBatch.from_arrays(arrays, names=RAW.names)
-    found, refused = normalise(
+    accepted, refused = normalise(
         SourceMapping(PLAIN, RAW, "crm"), type(batch)("crm", "log", 1, coded, None, batch.rejects)
     )
-    assert (found.num_rows, refused.num_rows) == (8, 0)
+    assert (accepted.num_rows, refused.num_rows) == (8, 0)
 
 
 def test_the_mapping_may_refuse_rows() -> None:
     mapping = plus("case when activity = 'test' then 'a test call' end as reject")
     batch, refused = normalise(mapping, raw([row(1), row(2, activity="test")]))
     assert batch.num_rows == 1
-    assert [(one["reason"], one["detail"]) for one in refused.to_pylist()] == [
+    assert [(reject["reason"], reject["detail"]) for reject in refused.to_pylist()] == [
         ("refused_by_mapping", "a test call")
     ]
 
@@ -155,7 +157,7 @@ def test_the_mapping_may_refuse_rows() -> None:
 )
 def test_sequence(value: str | None, sequence: int | None) -> None:
     sql = PLAIN.replace("activity,", "'view' as activity, activity as sequence,")
-    assert one(SourceMapping(sql, RAW, "crm"), row(1, activity=value))["sequence"] == sequence
+    assert mapped(SourceMapping(sql, RAW, "crm"), row(1, activity=value))["sequence"] == sequence
 
 
 @pytest.mark.parametrize("value", ["1.5", "x", "", "1e3", "9223372036854775808"])
@@ -178,10 +180,10 @@ def test_a_sequence_that_is_no_integer(value: str) -> None:
     ],
 )
 def test_a_due_time_that_is_a_day_has_no_time(due: str, time: Any, day: Any) -> None:
-    found = one(plus(f" {{'id': id, 'op': 'made', 'due_time': {due}}} as promise"), row(1))
-    assert (found["promise"]["due_time"], found["promise"]["due_date"]) == (time, day)
+    event = mapped(plus(f" {{'id': id, 'op': 'made', 'due_time': {due}}} as promise"), row(1))
+    assert (event["promise"]["due_time"], event["promise"]["due_date"]) == (time, day)
     none = plus(f" case when id is null then {{'id': id, 'due_time': {due}}} end as promise")
-    assert one(none, row(1))["promise"] is None
+    assert mapped(none, row(1))["promise"] is None
 
 
 def test_nested_columns() -> None:
@@ -192,15 +194,15 @@ def test_nested_columns() -> None:
         " {'page': activity, 'n': 2} as attrs, [{'type': 'order', 'id': 5}] as objects,"
         " ['service'] as consent_purpose, 12.5 as cost_amount, 'true' as fcr_flag, '7' as wait_s"
     )
-    found = one(mapping, row(1))
-    assert found["info"] == [{"field": "mail", "op": "given", "value_hmac": "c1"}]
-    assert found["claims"][0]["value_hmac"] == "12"
-    assert found["claims"][0]["valid_to"] == datetime(2026, 2, 1, tzinfo=UTC)
-    assert found["promise"]["due_time"] == datetime(2026, 1, 9, 12, tzinfo=UTC)
-    assert found["attrs"] == [("page", "view"), ("n", "2")]
-    assert found["objects"] == [{"type": "order", "id": "5", "qualifier": None}]
-    assert (found["consent_purpose"], found["fcr_flag"], found["wait_s"]) == (["service"], True, 7)
-    assert str(found["cost_amount"]) == "12.5000"
+    event = mapped(mapping, row(1))
+    assert event["info"] == [{"field": "mail", "op": "given", "value_hmac": "c1"}]
+    assert event["claims"][0]["value_hmac"] == "12"
+    assert event["claims"][0]["valid_to"] == datetime(2026, 2, 1, tzinfo=UTC)
+    assert event["promise"]["due_time"] == datetime(2026, 1, 9, 12, tzinfo=UTC)
+    assert event["attrs"] == [("page", "view"), ("n", "2")]
+    assert event["objects"] == [{"type": "order", "id": "5", "qualifier": None}]
+    assert (event["consent_purpose"], event["fcr_flag"], event["wait_s"]) == (["service"], True, 7)
+    assert str(event["cost_amount"]) == "12.5000"
 
 
 @pytest.mark.parametrize(
@@ -221,16 +223,16 @@ def test_mappings_that_cannot_be_used(sql: str, word: str) -> None:
 
 def test_a_mapping_travels_to_a_worker() -> None:
     mapping = pickle.loads(pickle.dumps(SourceMapping(PLAIN, RAW, "crm")))
-    assert one(mapping, row(1))["id"] == "e1"
+    assert mapped(mapping, row(1))["id"] == "e1"
 
 
 def test_names_do_not_mind_case() -> None:
     sql = PLAIN.replace("id,", "id as ID,", 1).replace("channel", "channel as Channel")
-    assert one(SourceMapping(sql, RAW, "crm"), row(1))["channel"] == "web"
+    assert mapped(SourceMapping(sql, RAW, "crm"), row(1))["channel"] == "web"
 
 
-def test_a_mapping_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    slow = plus("len(list_filter(range(20000), lambda x: hash(x, id) = 0)) as results_n")
-    monkeypatch.setattr(mappings, "SECONDS", 0.05)
+def test_a_mapping_that_takes_too_long() -> None:
+    endless = "len(list_filter(range(20000), lambda x: hash(x, id) = 0)) as results_n"
+    slow = plus(endless, timeout=0.05)
     with pytest.raises(MappingError, match=r"20000 rows took longer than 0\.05 s"):
         normalise(slow, raw([row(n) for n in range(20_000)]))

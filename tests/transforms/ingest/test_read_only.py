@@ -136,8 +136,8 @@ def test_every_type_of_statement_is_tried() -> None:
     assert known == STATEMENTS.keys() | READING | INTERNAL
     plain = read_only.parser()
     for kind, text in STATEMENTS.items():
-        (one,) = plain.extract_statements(text.format(file="x"))
-        assert (one.type.name == kind) != (kind in MERGED)
+        (parsed,) = plain.extract_statements(text.format(file="x"))
+        assert (parsed.type.name == kind) != (kind in MERGED)
 
 
 @pytest.mark.parametrize("nesting", NESTINGS)
@@ -147,9 +147,9 @@ def test_no_statement_writes_in_any_nesting(
     before, above = hashes(root), sorted(root.parent.iterdir())
     for statement in [*STATEMENTS.values(), *FURTHER]:
         for target in targets(root) if "{file}" in statement else (root,):
-            said = statement.format(file=target)
-            said = said.replace("'", "''") if nesting == "query" else said
-            text = NESTINGS[nesting].format(said).replace("{file}", str(target))
+            filled = statement.format(file=target)
+            filled = filled.replace("'", "''") if nesting == "query" else filled
+            text = NESTINGS[nesting].format(filled).replace("{file}", str(target))
             for run in (session.execute, session.sql):
                 # The last: `from (detach temp)` reads a table that is not there.
                 with pytest.raises(
@@ -192,8 +192,10 @@ def test_published_files_cannot_be_written_by_their_owner(root: Path) -> None:
     before, target = hashes(root), next(root.glob("journeys/part-*.parquet"))
     done = subprocess.run(
         [*bound, sys.executable, "-c", code, str(root), str(target)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "denied" in done.stderr, done.stderr
     assert hashes(root) == before
 

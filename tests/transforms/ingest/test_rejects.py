@@ -38,14 +38,14 @@ def test_what_readers_quote_is_not_published(tmp_path: Path, form: str, kind: pa
     for value in (SECRET, NUMBER, -NUMBER, [SECRET], {"x": SECRET}, {"x": NUMBER}):
         cell = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         quoted = '"' + cell.replace('"', '""') + '"'
-        said = json.dumps({"a": value}) if form == "jsonl" else f"a\n{quoted}"
+        line = json.dumps({"a": value}) if form == "jsonl" else f"a\n{quoted}"
         path = tmp_path / f"log.{form}"
-        path.write_text(said + "\n", encoding="utf-8")
+        path.write_text(line + "\n", encoding="utf-8")
         _, refused = edge.read(path, pa.schema([("a", kind)]))
-        for one in refused:
-            told = unquoted(one["reason"], one["detail"])
-            assert told
-            assert not any(part in told for part in ("Zo", "4917", "4.917")), told
+        for reject in refused:
+            detail = unquoted(reject["reason"], reject["detail"])
+            assert detail
+            assert not any(part in detail for part in ("Zo", "4917", "4.917")), detail
 
 
 def test_other_details_are_published_whole() -> None:
@@ -57,11 +57,9 @@ def test_other_details_are_published_whole() -> None:
 def test_an_id_that_is_the_position_is_published_as_its_hash() -> None:
     capped = refuse("crm", ["event e1"], "event_cap", "too many", [None], ["e1"])
     other = refuse("crm", ["event e1:7"], "missing_time", "no time", [None], ["e1"])
-    (one,), (two,) = (
-        published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other)
-    )  # fmt: skip
-    assert one["position"] == f"event {one['id']}"
-    assert one["id"] == two["id"] != "e1"
+    (first,), (two,) = (published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other))
+    assert first["position"] == f"event {first['id']}"
+    assert first["id"] == two["id"] != "e1"
     assert two["position"] == "event e1:7", "a file may be named so"
 
 

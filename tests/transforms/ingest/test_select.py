@@ -92,17 +92,17 @@ def test_not_row_wise(sql: str, word: str) -> None:
 
 
 def test_reads_and_forms() -> None:
-    found = parse("select source.id as a, p.x as b, 'v' as c, null as d, s || s as e from source")
-    assert found.reads == ("id", "s", "p")
-    assert found.items is not None
-    assert [item.form for item in found.items] == [
+    select = parse("select source.id as a, p.x as b, 'v' as c, null as d, s || s as e from source")
+    assert select.reads == ("id", "s", "p")
+    assert select.items is not None
+    assert [item.form for item in select.items] == [
         "column",
         "computed",
         "constant",
         "null",
         "computed",
     ]
-    assert found.items[4].reads == {"s"}
+    assert select.items[4].reads == {"s"}
 
 
 def test_the_whole_row_reads_all_columns() -> None:

@@ -64,16 +64,18 @@ def test_blanks_alone_are_not_folded_into_one() -> None:
 
 @given(st.data())
 def test_rows_are_spelled_one_by_one_and_twice_is_once(data: st.DataObject) -> None:
-    some = st.one_of(st.sampled_from([*MAILS, *(one for one, _ in WHOLE)]), st.text(), st.none())
+    some = st.one_of(
+        st.sampled_from([*MAILS, *(spelling for spelling, _ in WHOLE)]), st.text(), st.none()
+    )
     kinds = st.sampled_from(["email", "customer", "case", None])
     rows = data.draw(st.lists(st.tuples(kinds, some), min_size=1))
     kind, name = (pa.array([row[i] for row in rows], pa.string()) for i in (0, 1))
-    found = canonical(kind, name)
-    assert found.to_pylist() == [
+    spelled = canonical(kind, name)
+    assert spelled.to_pylist() == [
         None if n is None else canonical_name(k or "customer", n) for k, n in rows
     ]
-    assert len(found.dictionary.unique()) == len(found.dictionary)
-    assert canonical(kind, found).to_pylist() == found.to_pylist()
+    assert len(spelled.dictionary.unique()) == len(spelled.dictionary)
+    assert canonical(kind, spelled).to_pylist() == spelled.to_pylist()
     keys, _ = customer_keys(kind, name, SIGN)
     assert keys.to_pylist() == [
         None if k is None or n is None else customer_key(k, n, SIGN) for k, n in rows
@@ -81,17 +83,21 @@ def test_rows_are_spelled_one_by_one_and_twice_is_once(data: st.DataObject) -> N
 
 
 def test_events_links_and_tombstones_have_one_person() -> None:
-    rows = [event(identity=one, identitytype="email") for one in MAILS]
-    rows += [event(previousidentity=one, previousidentitytype="email") for one in MAILS]
+    rows = [event(identity=spelling, identitytype="email") for spelling in MAILS]
+    rows += [event(previousidentity=spelling, previousidentitytype="email") for spelling in MAILS]
     events, _ = pseudonymise(batch(*rows), KEY)
     (mail,) = set(events.column("customer_key").to_pylist()[:4])
     assert set(events.column("previous_key").to_pylist()[4:]) == {mail}
     assert customer_key("email", MAILS[3], SIGN) == mail
     owned = [
-        {"previousidentity": one, "previousidentitytype": "email", "identity": number,
-         "identitytype": "customer"}
-        for one, number in zip(MAILS, ("7.0", "7", "8", "7"), strict=True)
-    ]  # fmt: skip
+        {
+            "previousidentity": spelling,
+            "previousidentitytype": "email",
+            "identity": number,
+            "identitytype": "customer",
+        }
+        for spelling, number in zip(MAILS, ("7.0", "7", "8", "7"), strict=True)
+    ]
     links = pseudonymous(pa.Table.from_pylist(owned, schema=FILE.schema), KEY)
     assert set(links.column("previous_key").to_pylist()) == {mail}
     assert len(set(links.column("identity_key").to_pylist())) == 2
@@ -101,24 +107,26 @@ def test_events_links_and_tombstones_have_one_person() -> None:
 @pytest.mark.parametrize("given", MAILS)
 def test_whoever_is_erased_in_one_spelling_is_in_all(given: str) -> None:
     stone = erasure.tombstone(SIGN, "email", given)
-    gone = erasure.Erased(frozenset([stone]), ("email",))
-    rows = batch(*(event(identity=one, identitytype="email") for one in [*MAILS, "bob@x.dk"]))
-    assert gone.rows(rows, SIGN).tolist() == [True] * 4 + [False]
+    tombstones = erasure.Erased(frozenset([stone]), ("email",))
+    rows = batch(
+        *(event(identity=spelling, identitytype="email") for spelling in [*MAILS, "bob@x.dk"])
+    )
+    assert tombstones.rows(rows, SIGN).tolist() == [True] * 4 + [False]
     naming = erasure.identity_matcher("email", given)
-    assert all(naming(f'{{"who": "{one}"}}') for one in MAILS)
+    assert all(naming(f'{{"who": "{spelling}"}}') for spelling in MAILS)
 
 
 def test_a_tombstone_of_an_earlier_version_stands() -> None:
     """It was made of the address as it was spelled."""
     old = SIGN.digests([b"email:Ann@example.org"], erasure.PREFIX).hex()[:32]
-    gone = erasure.Erased(frozenset([old]), ("email",))
-    rows = batch(*(event(identity=one, identitytype="email") for one in MAILS))
-    assert gone.rows(rows, SIGN).tolist() == [False, True, False, False]
+    tombstones = erasure.Erased(frozenset([old]), ("email",))
+    rows = batch(*(event(identity=spelling, identitytype="email") for spelling in MAILS))
+    assert tombstones.rows(rows, SIGN).tolist() == [False, True, False, False]
 
 
 def test_payloads_are_searched_for_numbers_as_floats_write_them() -> None:
-    for said in ("1042", "1042.0"):
-        naming = erasure.identity_matcher("customer", said)
+    for spelling in ("1042", "1042.0"):
+        naming = erasure.identity_matcher("customer", spelling)
         assert naming('{"id": 1042.0}') and naming("x,1042,y") and not naming("10420")
     assert "8.676220978733876e+18" in spellings("customer", "8676220978733876224")
     assert erasure.words("1042.0,b") >= {"1042", "1042.0"}
@@ -148,8 +156,8 @@ def test_numbers_that_are_mapped_to_texts(kind: pa.DataType, number: Any, wanted
         SourceMapping(select, schema, "crm"), raw([row(1, number=number)], schema)
     )
     assert refused.num_rows == 0
-    (found,) = batch.to_pylist()
-    assert (found["case_id"], found["intent"]) == (wanted, wanted)
+    (event_row,) = batch.to_pylist()
+    assert (event_row["case_id"], event_row["intent"]) == (wanted, wanted)
 
 
 def test_cases_join_however_their_number_is_written() -> None:
@@ -162,20 +170,22 @@ def test_cases_join_however_their_number_is_written() -> None:
 def published(folder: Path, logs: list[Path]) -> tuple[Settings, list[tuple[Any, ...]]]:
     """A first run over logs as `init` maps them, and how many events each customer has."""
     init(logs, folder)
-    found = load(folder)
-    run(found, RunRequest(complete=True, audit=None))
-    with connect(found.store) as con:
+    project = load(folder)
+    run(project, RunRequest(complete=True, audit=None))
+    with connect(project.store) as con:
         query = "select customer_key, count(*) from events group by 1 order by 2, 1"
-        return found, con.sql(query).fetchall()
+        return project, con.sql(query).fetchall()
 
 
 def test_a_log_of_floats_and_a_log_of_texts_have_the_same_people(tmp_path: Path) -> None:
     numbers = [1042, 2077, 8676220978733876224]
     rows = {
-        "event_id": [f"c{n}" for n in range(3)], "customer_id": pa.array(map(float, numbers)),
-        "time": [f"2025-03-04 10:0{n}:00" for n in range(3)], "activity": ["call"] * 3,
+        "event_id": [f"c{n}" for n in range(3)],
+        "customer_id": pa.array(map(float, numbers)),
+        "time": [f"2025-03-04 10:0{n}:00" for n in range(3)],
+        "activity": ["call"] * 3,
         "channel": ["phone"] * 3,
-    }  # fmt: skip
+    }
     pq.write_table(pa.table(rows), tmp_path / "crm.parquet")
     web = "".join(f"w{n},{n},2025-03-03 10:00:00,page,web\n" for n in numbers)
     (tmp_path / "web.csv").write_text(f"event_id,customer_id,time,activity,channel\n{web}")
@@ -187,13 +197,15 @@ def test_a_log_of_floats_and_a_log_of_texts_have_the_same_people(tmp_path: Path)
 @pytest.mark.parametrize("asked", [*MAILS, "ann@Example.ORG"])
 def test_all_of_a_person_with_a_mail_address_is_forgotten(tmp_path: Path, asked: str) -> None:
     log = tmp_path / "mail.csv"
-    rows = [f"{n},{who},2025-03-0{n + 1} 10:00:00,form,web\n" for n, who in enumerate(MAILS)]
+    rows = [
+        f"{n},{identity},2025-03-0{n + 1} 10:00:00,form,web\n" for n, identity in enumerate(MAILS)
+    ]
     rows.append("9,bob@example.org,2025-03-04 12:30:00,call,web\n")
     log.write_text("event_id,email,time,activity,channel\n" + "".join(rows))
-    found, people = published(tmp_path / "mine", [log])
+    project, people = published(tmp_path / "mine", [log])
     assert [n for _, n in people] == [1, 4]
-    assert forget(found, "email", asked).rows["events"] == 4
+    assert forget(project, "email", asked).rows["events"] == 4
     with log.open("a") as more:
         more.write("10,aNN@example.org,2025-03-06 10:00:00,form,web\n")
-    done = run(found, RunRequest(complete=True, audit=None))
+    done = run(project, RunRequest(complete=True, audit=None))
     assert (done.counts["erased"], done.counts["kept"]) == (5, 0)

@@ -48,10 +48,10 @@ def days(*of: float) -> list[dict[str, Any]]:
 def pieces(rows: Sequence[dict[str, Any]], rules: Rules = RULES) -> Pieces:
     events = total_order(builders.table(rows))
     nothing = Categorical.nulls(events.n)
-    found = assign_cases(events, customers(events), nothing, lambda _: nothing, rules)
-    events = events.rows(found.order)
+    cases = assign_cases(events, customers(events), nothing, lambda _: nothing, rules)
+    events = events.rows(cases.order)
     needs = Needs.of(events, events.coded("product_id"))
-    return events, found, split_journeys(events, found, needs, rules)
+    return events, cases, split_journeys(events, cases, needs, rules)
 
 
 @st.composite
@@ -82,10 +82,10 @@ def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
 @LAWS
 @given(logs())
 def test_the_cut_is_the_fold_of_every_thread(rows: list[dict[str, Any]]) -> None:
-    events, found, done = pieces(rows)
-    fold = Fold(events, found, Needs.of(events, events.coded("product_id")), RULES)
+    events, cases, done = pieces(rows)
+    fold = Fold(events, cases, Needs.of(events, events.coded("product_id")), RULES)
     wanted = []
-    for start, length in zip(found.segments.starts, found.segments.lengths, strict=True):
+    for start, length in zip(cases.segments.starts, cases.segments.lengths, strict=True):
         wanted += [row for row, _, _ in fold.split_case(int(start), int(start + length))]
     assert done.journeys.starts.tolist() == wanted
 
@@ -95,10 +95,11 @@ def test_the_cut_is_the_fold_of_every_thread(rows: list[dict[str, Any]]) -> None
 def test_time_parts_no_events_of_one_instant(rows: list[dict[str, Any]]) -> None:
     """Without starts and needs, which events of an instant share a journey hangs on no order."""
     plain = [{**row, "activity": "work", "product_id": None, "objects": None} for row in rows]
-    plain = [{**row, "outcome": None if row["outcome"] == "sold" else row["outcome"]}
-             for row in plain]  # fmt: skip
-    events, found, done = pieces(plain)
-    time, thread = events.time, found.segments.ids
+    plain = [
+        {**row, "outcome": None if row["outcome"] == "sold" else row["outcome"]} for row in plain
+    ]
+    events, cases, done = pieces(plain)
+    time, thread = events.time, cases.segments.ids
     alike = (time[1:] == time[:-1]) & (thread[1:] == thread[:-1])
     assert not done.journeys.begins[1:][alike].any()
 

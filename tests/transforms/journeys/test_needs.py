@@ -72,11 +72,11 @@ def customers(seed: int, n: int) -> Transcript:
 @pytest.mark.parametrize("seed", range(1, 1 + examples(2)))
 def test_the_oracle_agrees_on_needs(seed: int) -> None:
     whole = customers(seed, 120)
-    found = score_transcript(whole, builders.table(whole.events))
-    reasons = set(found["journeys"].column("close_reason").to_pylist())
+    scored = score_transcript(whole, builders.table(whole.events))
+    reasons = set(scored["journeys"].column("close_reason").to_pylist())
     assert reasons >= {"new need", "start rule", "end rule", "silence", "cap"}
-    assert set(found["journeys"].column("outcome_basis").to_pylist()) >= {"recorded", "assumed"}
+    assert set(scored["journeys"].column("outcome_basis").to_pylist()) >= {"recorded", "assumed"}
     if different := mismatches(whole):
-        one = smallest_mismatch(whole)
-        story = "\n".join(map(str, (*one.events, one.frontier, *mismatches(one))))
+        smallest = smallest_mismatch(whole)
+        story = "\n".join(map(str, (*smallest.events, smallest.frontier, *mismatches(smallest))))
         pytest.fail(f"{len(different)} differences; the smallest customer:\n{story}")

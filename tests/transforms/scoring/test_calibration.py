@@ -28,12 +28,12 @@ def drawn(
 ) -> tuple[Ends, Pieces]:
     """Journeys of two types with up to three incidents, and ends drawn by the planted weights."""
     rng = np.random.default_rng(seed)
-    found = []
+    parts = []
     for kind in range(KINDS - 1):
         has = np.flatnonzero(rng.random(n * 3) < 0.15)
         amounts = 1 - np.exp(-rng.exponential(1.5, len(has))) if kind == 2 else np.ones(len(has))
-        found.append((has, np.full(len(has), kind), amounts))
-    incident, kind, factor = (np.concatenate(part) for part in zip(*found, strict=True))
+        parts.append((has, np.full(len(has), kind), amounts))
+    incident, kind, factor = (np.concatenate(part) for part in zip(*parts, strict=True))
     pieces = Pieces(incident // 3, incident, kind, factor)
     stratum = rng.integers(0, 2, n)
     hazard = hazard_data.by_kind(pieces, hazard_data.ranks(pieces, planted)[1], n, KINDS).sum(
@@ -46,13 +46,13 @@ def drawn(
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_planted_weights_are_found_within_their_intervals(seed: int) -> None:
     ends, pieces = drawn(seed)
-    found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=seed, draws=60)
-    assert found.is_settled
-    assert found.rate == pytest.approx(RATES, abs=0.03)
+    proposal = fit.propose(ends, pieces, PRESENT, 2)
+    sure = uncertainty.uncertainty(proposal, ends, PRESENT, seed=seed, draws=60)
+    assert proposal.is_settled
+    assert proposal.rate == pytest.approx(RATES, abs=0.03)
     inside = (sure.low <= PLANTED) & (sure.high >= PLANTED)
     assert inside[:4].sum() >= 3  # 95 % each
-    assert found.weights[:4] == pytest.approx(PLANTED[:4], abs=0.06)
+    assert proposal.weights[:4] == pytest.approx(PLANTED[:4], abs=0.06)
     assert sure.is_clear.tolist() == [True, True, True, False, False]
 
 
@@ -60,8 +60,8 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
     inside = []
     for seed in range(20, 32):
         ends, pieces = drawn(seed, n=1_500)
-        found = fit.propose(ends, pieces, PRESENT, 2)
-        sure = uncertainty.uncertainty(found, ends, PRESENT, seed=seed, draws=40)
+        proposal = fit.propose(ends, pieces, PRESENT, 2)
+        sure = uncertainty.uncertainty(proposal, ends, PRESENT, seed=seed, draws=40)
         # The prior draws the far ones towards the present, so the right and the near one count.
         inside += [(sure.low[k] <= PLANTED[k]) & (PLANTED[k] <= sure.high[k]) for k in (2, 3)]
     assert stats.binomtest(sum(inside), len(inside), 0.95).pvalue > 0.001
@@ -69,10 +69,10 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
 
 def test_a_kind_without_evidence_is_left_alone() -> None:
     ends, pieces = drawn(1)
-    found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=1, draws=30)
-    assert found.weights[4] == PRESENT[4]
-    assert found.multiple[4] == pytest.approx(1, abs=1e-3)
+    proposal = fit.propose(ends, pieces, PRESENT, 2)
+    sure = uncertainty.uncertainty(proposal, ends, PRESENT, seed=1, draws=30)
+    assert proposal.weights[4] == PRESENT[4]
+    assert proposal.multiple[4] == pytest.approx(1, abs=1e-3)
     assert (sure.low[4], sure.high[4]) == (PRESENT[4], PRESENT[4])
     assert not sure.is_clear[4]
     assert sure.multiple_high[4] - sure.multiple_low[4] > 1  # as unsure as the prior
@@ -84,9 +84,9 @@ def test_a_rare_kind_stays_near_its_weight_and_is_unsure() -> None:
     some = np.ones(len(pieces.kind), dtype=bool)
     some[first[6:]] = False
     few = Pieces(*(getattr(pieces, f)[some] for f in ("journey", "incident", "kind", "factor")))
-    found = fit.propose(ends, few, PRESENT, 2)
-    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=2, draws=40)
-    assert 0.1 < found.weights[0] < 0.55
+    proposal = fit.propose(ends, few, PRESENT, 2)
+    sure = uncertainty.uncertainty(proposal, ends, PRESENT, seed=2, draws=40)
+    assert 0.1 < proposal.weights[0] < 0.55
     assert sure.low[0] < PRESENT[0] < sure.high[0]
     assert not sure.is_clear[0]
 
@@ -128,8 +128,10 @@ def test_a_type_with_more_friction_and_more_bad_ends_is_no_tie() -> None:
 
 def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
     """Two kinds in one incident, the lesser counted half; alone it counts whole."""
-    pieces = Pieces(*(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
-                    factor=np.array([1.0, 0.5, 1.0]))  # fmt: skip
+    pieces = Pieces(
+        *(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
+        factor=np.array([1.0, 0.5, 1.0]),
+    )
     weights = np.array([0.3, 0.2])
     rank, hazard = hazard_data.ranks(pieces, weights)
     assert rank.tolist() == [0, 1, 0]
@@ -148,10 +150,10 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     for _ in range(5):
         at = rng.uniform(0.05, 2, 2 + KINDS)
         _, gradient = fit.penalised(at, design, count, centre, prior)
-        told = optimize.approx_fprime(
+        expected = optimize.approx_fprime(
             at, lambda p: fit.penalised(p, design, count, centre, prior)[0], 1e-7
         )
-        assert gradient == pytest.approx(told, rel=1e-4, abs=1e-3)
+        assert gradient == pytest.approx(expected, rel=1e-4, abs=1e-3)
 
 
 def test_no_other_point_is_better() -> None:
@@ -159,9 +161,10 @@ def test_no_other_point_is_better() -> None:
     ends, pieces = drawn(4, n=500)
     design = fit.propose(ends, pieces, PRESENT, 2).design
     count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
-    found = fit.fit(design, count, centre, prior)
-    rows = [(bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard,
-                                               strict=True)]  # fmt: skip
+    weights = fit.fit(design, count, centre, prior)
+    rows = [
+        (bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard, strict=True)
+    ]
 
     def by_hand(point: Reals) -> float:
         if (point < 0).any() or (point[:2] <= 0).any():
@@ -175,8 +178,8 @@ def test_no_other_point_is_better() -> None:
 
     other = optimize.minimize(by_hand, np.full(2 + KINDS, 0.4), method="SLSQP", tol=1e-12,
                               bounds=[(1e-6, 12)] * (2 + KINDS))  # fmt: skip
-    assert found == pytest.approx(other.x, abs=5e-3)
-    assert by_hand(found) <= other.fun + 1e-9
+    assert weights == pytest.approx(other.x, abs=5e-3)
+    assert by_hand(weights) <= other.fun + 1e-9
 
 
 def test_without_prior_and_bounds_it_is_the_published_estimator() -> None:
@@ -210,19 +213,25 @@ def test_no_order_of_rows_matters() -> None:
     rng = np.random.default_rng(5)
     mixed, rows = rng.permutation(len(ends)), rng.permutation(len(pieces.kind))
     place = np.argsort(mixed)
-    other = Pieces(place[pieces.journey[rows]], pieces.incident[rows] * 7 + 3, pieces.kind[rows],
-                   pieces.factor[rows])  # fmt: skip
-    told = []
+    other = Pieces(
+        place[pieces.journey[rows]],
+        pieces.incident[rows] * 7 + 3,
+        pieces.kind[rows],
+        pieces.factor[rows],
+    )
+    results = []
     for these, evidence in ((ends, pieces), (ends.rows(mixed), other)):
-        found = fit.propose(these, evidence, PRESENT, 2)
-        sure = uncertainty.uncertainty(found, these, PRESENT, seed=5, draws=20)
+        proposal = fit.propose(these, evidence, PRESENT, 2)
+        sure = uncertainty.uncertainty(proposal, these, PRESENT, seed=5, draws=20)
         x = hazard_data.by_kind(
             evidence, hazard_data.ranks(evidence, PRESENT)[1], len(these), KINDS
         )
         tied = uncertainty.association(these, np.round(x, 12), 5, 99)
         tries = [(t.auc, t.log_likelihood) for t in holdout.trials(these, evidence, PRESENT, 2)]
-        told.append(np.concatenate([found.weights, sure.low, sure.high, tied, np.ravel(tries)]))
-    assert told[0] == pytest.approx(told[1], abs=1e-5)
+        results.append(
+            np.concatenate([proposal.weights, sure.low, sure.high, tied, np.ravel(tries)])
+        )
+    assert results[0] == pytest.approx(results[1], abs=1e-5)
 
 
 def test_later_journeys_are_foretold_better_by_planted_weights() -> None:
@@ -239,14 +248,14 @@ def test_later_journeys_are_foretold_better_by_planted_weights() -> None:
 def test_the_area_is_that_of_mann_and_whitney_type_by_type() -> None:
     rng = np.random.default_rng(0)
     score, bad = rng.integers(0, 9, 200).astype(float), rng.random(200) < 0.3
-    one = np.zeros(200, dtype=int)
+    types = np.zeros(200, dtype=int)
     both = stats.mannwhitneyu(score[bad], score[~bad]).statistic / (bad.sum() * (~bad).sum())
-    assert holdout.auc(score, bad, one) == pytest.approx(both)
-    assert holdout.auc(score, np.ones(200, dtype=bool), one) is None
+    assert holdout.auc(score, bad, types) == pytest.approx(both)
+    assert holdout.auc(score, np.ones(200, dtype=bool), types) is None
     # Another type, all good and far above: it offers no pair.
     more = np.concatenate([score, np.full(50, 99.0)])
-    told = holdout.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[one, np.ones(50, int)])
-    assert told == pytest.approx(both)
+    area = holdout.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[types, np.ones(50, int)])
+    assert area == pytest.approx(both)
 
 
 def test_a_type_first_seen_later_is_left_out_and_counted() -> None:
@@ -261,9 +270,9 @@ def test_a_type_first_seen_later_is_left_out_and_counted() -> None:
     assert holdout.n_left_out(other) == 300
     assert holdout.split(other)[1].tolist() == late[300:].tolist()
     whole = holdout.trials(ends, pieces, PRESENT, 2)
-    for told, without in zip(holdout.trials(other, pieces, PRESENT, 3), whole, strict=True):
-        assert told.n_journeys == without.n_journeys - 300
-        assert told.log_likelihood == pytest.approx(without.log_likelihood, abs=0.05)
+    for trial, without in zip(holdout.trials(other, pieces, PRESENT, 3), whole, strict=True):
+        assert trial.n_journeys == without.n_journeys - 300
+        assert trial.log_likelihood == pytest.approx(without.log_likelihood, abs=0.05)
 
 
 @pytest.mark.parametrize("bad", [True, False])
@@ -271,9 +280,9 @@ def test_a_type_of_one_end_only_has_half_an_end_of_the_other(bad: bool) -> None:
     """20 ends alike and half of each: a chance of 20.5 in 21, or of 0.5 in 21."""
     ends = Ends(np.full(20, bad), np.arange(20), np.zeros(20, dtype=int), np.arange(20))
     design = fit.Design.of(ends, np.zeros((20, 1)), 2)  # the second type has no journey at all
-    found = fit.fit(design, design.counts(), np.ones(1), np.ones(1))
+    weights = fit.fit(design, design.counts(), np.ones(1), np.ones(1))
     expected = 20.5 / 21 if bad else 0.5 / 21
-    assert -np.expm1(-found[:2]) == pytest.approx([expected, 0.5], rel=1e-4)
+    assert -np.expm1(-weights[:2]) == pytest.approx([expected, 0.5], rel=1e-4)
 
 
 def test_ends_at_one_instant_leave_nothing_to_try_on() -> None:
@@ -289,9 +298,9 @@ def test_a_kind_without_bad_ends_has_an_honest_upper_end() -> None:
     ends = Ends(np.arange(n) >= n - 300, np.arange(n), np.zeros(n, dtype=int), np.arange(n))
     pieces = Pieces(np.arange(has), np.arange(has), np.zeros(has, dtype=int), np.ones(has))
     present = np.array([0.45])
-    found = fit.propose(ends, pieces, present, 1)
-    sure = uncertainty.uncertainty(found, ends, present, seed=1, draws=30)
-    assert found.weights[0] == sure.low[0] == hazard_data.LEAST_WEIGHT
+    proposal = fit.propose(ends, pieces, present, 1)
+    sure = uncertainty.uncertainty(proposal, ends, present, seed=1, draws=30)
+    assert proposal.weights[0] == sure.low[0] == hazard_data.LEAST_WEIGHT
     x, prior = -math.log(0.55), 0.25 / -math.log(0.55)
     # n x g + ((g - 1)^2 - 1) / (2 prior^2) = -ln(.025), solved for g
     a, b = 1 / (2 * prior**2), has * x - 1 / prior**2

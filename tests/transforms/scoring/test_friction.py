@@ -58,31 +58,31 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
     ctx = context_of(t)
     sessionised, journey_of = ctx.sessionised, ctx.sessionised.step_journey
     for name, kind in KINDS.items():
-        found = kind.detect(ctx)
-        for column in fields(found):
-            held = getattr(found, column.name)
-            assert len(held.codes if hasattr(held, "codes") else held) == len(found), name
+        detected = kind.detect(ctx)
+        for column in fields(detected):
+            held = getattr(detected, column.name)
+            assert len(held.codes if hasattr(held, "codes") else held) == len(detected), name
         owner_of = (
             sessionised.customer.codes if name in OVER_ALL else np.arange(len(sessionised.journeys))
         )
-        journey = owner_of[journey_of[found.step]]
-        assert (owner_of[sessionised.journeys.ids[found.row]] == journey).all(), name
-        linked = found.previous >= 0
+        journey = owner_of[journey_of[detected.step]]
+        assert (owner_of[sessionised.journeys.ids[detected.row]] == journey).all(), name
+        linked = detected.previous >= 0
         assert kind.locus == "edge" or not linked.any(), name
-        assert (owner_of[journey_of[found.previous[linked]]] == journey[linked]).all(), name
-        led = found.step - (name not in GIVERS)
+        assert (owner_of[journey_of[detected.previous[linked]]] == journey[linked]).all(), name
+        led = detected.step - (name not in GIVERS)
         # Contacts may overlap: the one that began first may last longer.
-        assert name in CONTACTS or (found.previous[linked] <= led[linked]).all(), name
-        proved = found.earlier >= 0
+        assert name in CONTACTS or (detected.previous[linked] <= led[linked]).all(), name
+        proved = detected.earlier >= 0
         assert (
-            owner_of[sessionised.journeys.ids[found.earlier[proved]]] == journey[proved]
+            owner_of[sessionised.journeys.ids[detected.earlier[proved]]] == journey[proved]
         ).all(), name
-        assert (found.earlier[proved] != found.row[proved]).all(), name
-        for share in (found.intensity, found.confidence):
+        assert (detected.earlier[proved] != detected.row[proved]).all(), name
+        for share in (detected.intensity, detected.confidence):
             assert ((share >= 0) & (share <= 1)).all(), name
-        assert ((found.weight > 0) & (found.weight <= MAX_SEVERITY)).all(), name
-        assert set(found.basis.tolist()) <= {0, 1, 2}, name
-        assert not np.isnan(found.raw).any(), name
+        assert ((detected.weight > 0) & (detected.weight <= MAX_SEVERITY)).all(), name
+        assert set(detected.basis.tolist()) <= {0, 1, 2}, name
+        assert not np.isnan(detected.raw).any(), name
 
 
 def test_the_made_logs_have_every_kind() -> None:
@@ -137,8 +137,10 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
         if field == "case":
             return any(row["id"] in cased for row in mine)
         declared = ctx.rules.sources if field in LOGGED_WHEN_PRESENT else {}
-        return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
-                   for row in mine)  # fmt: skip
+        return any(
+            row.get(field) is not None or field in declared.get(str(row["source"]), ())
+            for row in mine
+        )
 
     for journey, covered in enumerate(evidence_coverage(ctx)):
         mine = journeys[journey]
@@ -148,8 +150,8 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
 
 def evidence(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """Evidence of events, as published."""
-    found = score_events(builders.table(rows), Operational(), Rules(), {"crm": 0})
-    return found["friction_evidence"].to_pylist()  # type: ignore[no-any-return]
+    scored = score_events(builders.table(rows), Operational(), Rules(), {"crm": 0})
+    return scored["friction_evidence"].to_pylist()  # type: ignore[no-any-return]
 
 
 def test_the_proof_of_a_re_ask_does_not_depend_on_other_customers() -> None:
@@ -170,8 +172,8 @@ def test_the_proof_of_a_re_ask_does_not_depend_on_other_customers() -> None:
 
 def test_amounts_stand_beside_what_was_expected() -> None:
     message = {"channel": "email", "direction": "outbound", "message_kind": "marketing"}
-    found = evidence([{**message, "time": n, "id": f"m{n}"} for n in range(4)])
-    assert [(e["kind"], e["expected_value"], e["unit"]) for e in found] == [
+    pieces = evidence([{**message, "time": n, "id": f"m{n}"} for n in range(4)])
+    assert [(e["kind"], e["expected_value"], e["unit"]) for e in pieces] == [
         ("over_pressure", 3.0, "n/n")
     ]
     handed = {"channel": "internal", "owner": "a", "to_owner": "b", "activity": "x"}
@@ -206,12 +208,13 @@ def test_a_fallback_inside_a_session_stays_in_its_journey_and_session() -> None:
     assert (piece["prev_step_id"], piece["event_ids"]) == (None, ["crm/b", "crm/h"])  # one step
     rows[2] |= {"channel": "chat"}
     phone = {"time": 15, "id": "p", "channel": "phone"}  # another session in between
-    found = {e["kind"]: e for e in evidence([*rows, phone]) if "crm/b" in str(e["event_ids"])}
-    piece = found["channel_fallback"]
+    by_kind = {e["kind"]: e for e in evidence([*rows, phone]) if "crm/b" in str(e["event_ids"])}
+    piece = by_kind["channel_fallback"]
     assert piece["prev_step_id"] == f"{piece['journey_id']}-0001"
     assert (piece["step_id"], piece["event_ids"]) == (
-        f"{piece['journey_id']}-0003", ["crm/b", "crm/h"],
-    )  # fmt: skip
+        f"{piece['journey_id']}-0003",
+        ["crm/b", "crm/h"],
+    )
 
 
 def test_messages_of_many_customers_over_centuries_are_counted_in_their_own_week() -> None:

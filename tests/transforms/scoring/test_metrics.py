@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import WEIGHTS, Rules
 from rejse.transforms.schema.registry import Metric, metric, metrics
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.assess import ScoredJourneys, assess
-from rejse.transforms.scoring.friction.evidence import kind
+from rejse.transforms.scoring.friction.kinds import kind
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
@@ -28,30 +28,32 @@ from tests.support.law import examples
 from tests.support.transcript import Transcript
 
 TABLE_OF = {
-    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey": "journeys",
+    "step": "steps",
+    "experience": "experience",
     "journey_experience": "journey_experience",
-}  # fmt: skip
+}
 LAWS = settings(
     max_examples=examples(20),
     suppress_health_check=list(HealthCheck),
 )
 
 
-def plain(found: Any) -> list[Any]:
+def plain(column: Any) -> list[Any]:
     """Values of a metric, null as None (a pair is values and their mask, NaN is null)."""
-    if isinstance(found, Categorical):
-        return found.arrow().to_pylist()  # type: ignore[no-any-return]
-    if isinstance(found, pa.Array):
-        return found.to_pylist()  # type: ignore[no-any-return]
-    values, known = found if isinstance(found, tuple) else (found, np.ones(len(found), bool))
+    if isinstance(column, Categorical):
+        return column.arrow().to_pylist()  # type: ignore[no-any-return]
+    if isinstance(column, pa.Array):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    values, known = column if isinstance(column, tuple) else (column, np.ones(len(column), bool))
     return [
         None if not ok or value != value else value
         for value, ok in zip(values.tolist(), known.tolist(), strict=True)
     ]
 
 
-def of_grain(a: ScoredJourneys, one: Metric) -> int:
-    return len(a.ctx.journeys) if one.grain == "journey" else len(a.ctx.steps)
+def of_grain(a: ScoredJourneys, m: Metric) -> int:
+    return len(a.ctx.journeys) if m.grain == "journey" else len(a.ctx.steps)
 
 
 @LAWS
@@ -60,11 +62,11 @@ def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: An
     shuffled = [*metrics("journey"), *metrics("step")]
     chance.shuffle(shuffled)
     one_way, other_way = assess(context_of(t)), assess(context_of(t))
-    told = {(one.grain, one.name): plain(one.compute(one_way)) for one in shuffled}
-    for one in reversed(shuffled):
-        found = plain(one.compute(other_way))
-        assert told[one.grain, one.name] == found, one.name
-        assert len(found) == of_grain(other_way, one), one.name
+    first_values = {(m.grain, m.name): plain(m.compute(one_way)) for m in shuffled}
+    for m in reversed(shuffled):
+        computed = plain(m.compute(other_way))
+        assert first_values[m.grain, m.name] == computed, m.name
+        assert len(computed) == of_grain(other_way, m), m.name
 
 
 @LAWS
@@ -74,51 +76,53 @@ def test_tables_have_the_types_they_declare(t: Transcript) -> None:
     typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.watermarks))
 
 
-def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
-    every = {**tables(), PENDING.name: PENDING}
-    assert set(found) == set(every)
-    for name, table in every.items():
-        assert found[name].column_names == [column.name for column in table.columns], name
+def typed_as_declared(tables_given: Mapping[str, pa.Table]) -> None:
+    declared = {**tables(), PENDING.name: PENDING}
+    assert set(tables_given) == set(declared)
+    for name, table in declared.items():
+        assert tables_given[name].column_names == [column.name for column in table.columns], name
         for column in table.columns:
-            came = found[name].schema.field(column.name).type
-            text = pa.types.is_dictionary(came) and came.value_type == column.type
-            assert came == column.type or text, f"{name}.{column.name}"
-        found[name].validate(full=True)
+            actual = tables_given[name].schema.field(column.name).type
+            text = pa.types.is_dictionary(actual) and actual.value_type == column.type
+            assert actual == column.type or text, f"{name}.{column.name}"
+        tables_given[name].validate(full=True)
 
 
 @pytest.mark.parametrize("present", [None, set()], ids=["all columns", "least columns"])
 def test_no_events_give_empty_tables(present: set[str] | None) -> None:
     blank = event_schema(present).empty_table()
-    found = score_events(blank, Operational(), Rules(), {})
-    typed_as_declared(found)
-    assert {table.num_rows for table in found.values()} == {0}
+    scored = score_events(blank, Operational(), Rules(), {})
+    typed_as_declared(scored)
+    assert {table.num_rows for table in scored.values()} == {0}
 
 
 def test_the_least_event_is_a_journey_of_unknowns_not_of_zeros() -> None:
-    found = score_events(builders.table([{"time": 0}]), Operational(), Rules(), {"crm": 0})
-    (journey,) = found["journeys"].to_pylist()
+    scored = score_events(builders.table([{"time": 0}]), Operational(), Rules(), {"crm": 0})
+    (journey,) = scored["journeys"].to_pylist()
     assert (journey["n_events"], journey["n_steps"], journey["n_contacts"]) == (1, 1, 1)
     unknown = ("outcome", "outcome01", "health_ops", "customer_wait_s", "internal_wait_s", "rework",
                "data_continuity", "silos_crossed", "time_to_resolution_s", "case_id", "owner",
                "close_reason")  # fmt: skip
     assert {name: journey[name] for name in unknown} == dict.fromkeys(unknown)
     assert (journey["state"], journey["journey_type"], journey["is_final"]) == (
-        "open", "other", False,
-    )  # fmt: skip
+        "open",
+        "other",
+        False,
+    )
 
 
-@pytest.mark.parametrize("one", metrics(), ids=lambda one: f"{one.grain}-{one.name}")
-def test_each_metric_is_declared_wholly(one: Metric) -> None:
-    column = one.column
-    assert one.grain in TABLE_OF
-    assert one.compute.__name__ == column.name
+@pytest.mark.parametrize("m", metrics(), ids=lambda m: f"{m.grain}-{m.name}")
+def test_each_metric_is_declared_wholly(m: Metric) -> None:
+    column = m.column
+    assert m.grain in TABLE_OF
+    assert m.compute.__name__ == column.name
     assert len(column.description) > 15
     assert column.unit or pa.types.is_string(column.type) or pa.types.is_boolean(column.type)
-    assert one.direction in ("higher_is_better", "lower_is_better", "neutral")
-    assert one.when_empty
+    assert m.direction in ("higher_is_better", "lower_is_better", "neutral")
+    assert m.when_empty
     if column.low is not None and column.high is not None:
         assert column.low < column.high
-    table = {**tables(), **x_tables()}[TABLE_OF[one.grain]]
+    table = {**tables(), **x_tables()}[TABLE_OF[m.grain]]
     assert column in table.columns
     about = table.schema.field(column.name).metadata
     assert about[b"description"].decode() == column.description

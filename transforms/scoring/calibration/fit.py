@@ -126,10 +126,13 @@ def fit(
 
     least = np.concatenate([np.full(design.n_strata, LEAST_RATE), np.zeros(len(centre))])
     result = minimize(
-        scaled, start / unit, jac=True, bounds=[(low, None) for low in least / unit],
+        scaled,
+        start / unit,
+        jac=True,
+        bounds=[(low, None) for low in least / unit],
         method="L-BFGS-B",
         options={"maxiter": 2_000, "maxfun": 20_000, "ftol": 1e-12, "gtol": 1e-9, "maxcor": 20},
-    )  # fmt: skip
+    )
     if result.status == 1:
         raise RuntimeError(f"expected the fit to end within 2,000 steps, it did not: {result}")
     return np.asarray(np.maximum(result.x * unit, least))
@@ -185,7 +188,7 @@ def propose(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> Propos
         weights = wanted if number <= FULL_STEPS else (weights + wanted) / 2
     return Proposal(
         wanted, multiple, estimate[:n_strata], design, kind_shapes, number, moved < SETTLED
-    )  # fmt: skip
+    )
 
 
 def _under(

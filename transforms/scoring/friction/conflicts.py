@@ -16,7 +16,8 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import GIVEN, OBSERVED, entry_keys
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 
 @kind(
@@ -46,9 +47,14 @@ def info_conflict(ctx: JourneyContext) -> Evidence:
     new = np.flatnonzero(other)
     last = last[new]
     return make_evidence(
-        ctx, "info_conflict", step[new], answers.row[new], previous=step[last],
-        earlier=answers.row[last], detail=answers.field.rows(new),
-    )  # fmt: skip
+        ctx,
+        "info_conflict",
+        step[new],
+        answers.row[new],
+        previous=step[last],
+        earlier=answers.row[last],
+        detail=answers.field.rows(new),
+    )
 
 
 def _last_of_need(ctx: JourneyContext, row: Ints, key: Ints) -> Ints:
@@ -104,9 +110,14 @@ def contradiction(ctx: JourneyContext) -> Evidence:
     row, earlier = claims.row[last + 1], claims.row[last]
     step, before = sessionised.steps.ids[row], sessionised.steps.ids[earlier]
     return make_evidence(
-        ctx, "contradiction", step, row, previous=np.where(before == step, NULL, before),
-        earlier=earlier, detail=claims.topic.rows(last + 1),
-    )  # fmt: skip
+        ctx,
+        "contradiction",
+        step,
+        row,
+        previous=np.where(before == step, NULL, before),
+        earlier=earlier,
+        detail=claims.topic.rows(last + 1),
+    )
 
 
 def _claims(sessionised: SessionisedEvents) -> _Claims | None:
@@ -132,9 +143,12 @@ def _claims(sessionised: SessionisedEvents) -> _Claims | None:
     )
     order = order[first]
     return _Claims(
-        row[order], customer[order].astype(np.int64), topic.rows(order), value.rows(order),
+        row[order],
+        customer[order].astype(np.int64),
+        topic.rows(order),
+        value.rows(order),
         until[order],
-    )  # fmt: skip
+    )
 
 
 def _moves(sessionised: SessionisedEvents) -> Bools:

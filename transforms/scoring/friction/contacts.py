@@ -9,7 +9,8 @@ from rejse.transforms.columnar.groups import pick
 from rejse.transforms.features.contacts import intents_agree, next_of
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 SATISFIED = ("resolved", "sold", "informed")
 
@@ -146,9 +147,14 @@ def between(
     """Make evidence on the edge from an event of one contact to the first step of a later one."""
     first, step_of = ctx.contacts.first[later], ctx.sessionised.steps.ids
     return make_evidence(
-        ctx, name, step_of[first], first, previous=step_of[last], earlier=last,
+        ctx,
+        name,
+        step_of[first],
+        first,
+        previous=step_of[last],
+        earlier=last,
         confidence=confidence,
-    )  # fmt: skip
+    )
 
 
 def last_before(ctx: JourneyContext, earlier: Ints, later: Ints, place: Ints) -> Ints:

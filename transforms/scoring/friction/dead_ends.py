@@ -11,7 +11,8 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.scoring.friction.contacts import between, last_before
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 FAILED = ("error", "no_result", "abandoned")
 

@@ -12,7 +12,8 @@ from rejse.transforms.features.field_requests import BASES
 from rejse.transforms.features.handoffs import NO_CONTEXT, PART
 from rejse.transforms.features.steps import systems
 from rejse.transforms.schema.parameters import REASK_CONFIDENCE
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 FIELDS_TAU = 4.0
 
@@ -71,12 +72,17 @@ def handoff_without_context(ctx: JourneyContext) -> Evidence:
     step = handoffs.receiver[lost]
     trust = np.array([REASK_CONFIDENCE[b] for b in BASES])[handoffs.basis[lost]]
     return make_evidence(
-        ctx, "handoff_without_context", step, ctx.steps.first[step],
-        previous=handoffs.giver[lost], earlier=ctx.steps.last[handoffs.giver[lost]],
-        confidence=(1.0 - handoffs.passed_share[lost]) * trust, basis=handoffs.basis[lost],
+        ctx,
+        "handoff_without_context",
+        step,
+        ctx.steps.first[step],
+        previous=handoffs.giver[lost],
+        earlier=ctx.steps.last[handoffs.giver[lost]],
+        confidence=(1.0 - handoffs.passed_share[lost]) * trust,
+        basis=handoffs.basis[lost],
         expected=handoffs.n_known[lost].astype(float),
         raw=(handoffs.n_known - handoffs.n_passed)[lost].astype(float),
-    )  # fmt: skip
+    )
 
 
 @kind(
@@ -104,6 +110,12 @@ def handoff_dropped(ctx: JourneyContext) -> Evidence:
     receiver = to_owner.fallback(events.coded("to_team").rows(row))
     step = ctx.sessionised.steps.ids[row]
     return make_evidence(
-        ctx, "handoff_dropped", step, row,
-        previous=step, time=requests.due[lost], detail=receiver, owner_to=to_owner,
-    )  # fmt: skip
+        ctx,
+        "handoff_dropped",
+        step,
+        row,
+        previous=step,
+        time=requests.due[lost],
+        detail=receiver,
+        owner_to=to_owner,
+    )

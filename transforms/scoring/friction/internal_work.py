@@ -11,7 +11,8 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import SECOND
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 REWORK_TAU = 3.0
 Waits = tuple[Ints, Ints, Reals]
@@ -44,10 +45,16 @@ def internal_wait(ctx: JourneyContext) -> Evidence:
     over = np.flatnonzero(excess > 0)
     begun, ended, excess = begun[over], ended[over], excess[over]
     return make_evidence(
-        ctx, "internal_wait", ctx.sessionised.steps.ids[ended], ended, earlier=begun, raw=excess,
-        expected=expected[over], intensity=-np.expm1(-excess),
+        ctx,
+        "internal_wait",
+        ctx.sessionised.steps.ids[ended],
+        ended,
+        earlier=begun,
+        raw=excess,
+        expected=expected[over],
+        intensity=-np.expm1(-excess),
         detail=events.coded("waiting_for").rows(begun),
-    )  # fmt: skip
+    )
 
 
 def _queued(ctx: JourneyContext) -> Waits:
@@ -109,6 +116,11 @@ def rework(ctx: JourneyContext) -> Evidence:
     groups = Groups.of(sessionised.journeys.ids[rows[again]])
     first, times = again[groups.starts], groups.lengths.astype(float)
     return make_evidence(
-        ctx, "rework", sessionised.steps.ids[rows[first]], rows[first], earlier=rows[first - 1],
-        raw=times, intensity=-np.expm1(-times / REWORK_TAU),
-    )  # fmt: skip
+        ctx,
+        "rework",
+        sessionised.steps.ids[rows[first]],
+        rows[first],
+        earlier=rows[first - 1],
+        raw=times,
+        intensity=-np.expm1(-times / REWORK_TAU),
+    )

@@ -11,7 +11,8 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 
 @kind(
@@ -76,9 +77,14 @@ def over_pressure(ctx: JourneyContext) -> Evidence:
     over = np.flatnonzero(n > windows.pressure_cap)
     row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
     return make_evidence(
-        ctx, "over_pressure", sessionised.steps.ids[row], row, raw=excess,
-        expected=np.full(len(row), float(windows.pressure_cap)), intensity=-np.expm1(-excess),
-    )  # fmt: skip
+        ctx,
+        "over_pressure",
+        sessionised.steps.ids[row],
+        row,
+        raw=excess,
+        expected=np.full(len(row), float(windows.pressure_cap)),
+        intensity=-np.expm1(-excess),
+    )
 
 
 def _first_of_ids(ctx: JourneyContext, rows: Ints, customer: Ints) -> Bools:

@@ -6,7 +6,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.features.context import JourneyContext
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -79,9 +80,14 @@ def ping_pong(ctx: JourneyContext) -> Evidence:
     back = np.flatnonzero(handoffs.is_ping_pong)
     step, giver = handoffs.receiver[back], handoffs.giver[back]
     return make_evidence(
-        ctx, "ping_pong", step, ctx.steps.first[step],
-        previous=giver, earlier=ctx.steps.last[giver], confidence=handoffs.ping_pong[back],
-    )  # fmt: skip
+        ctx,
+        "ping_pong",
+        step,
+        ctx.steps.first[step],
+        previous=giver,
+        earlier=ctx.steps.last[giver],
+        confidence=handoffs.ping_pong[back],
+    )
 
 
 def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
@@ -116,10 +122,11 @@ def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints
         np.concatenate([np.where(onward, NULL, rows), none])
     )
     return make_evidence(
-        ctx, name,
+        ctx,
+        name,
         np.concatenate([np.where(onward, following, own), receiver]),
         np.concatenate([rows, steps.first[receiver]]),
         previous=np.concatenate([own, giver]),
         earlier=np.concatenate([np.full(len(rows), NULL), steps.last[giver]]),
         owner_to=steps.owner.rows(np.concatenate([following, receiver])).fallback(wanted),
-    )  # fmt: skip
+    )

@@ -14,12 +14,8 @@ from rejse.transforms.features.slas import BREACHED, is_late, promised
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.needs import occurs, pairs
 from rejse.transforms.schema.parameters import SECOND
-from rejse.transforms.scoring.friction.evidence import (
-    Evidence,
-    concat_evidence,
-    kind,
-    make_evidence,
-)
+from rejse.transforms.scoring.friction.evidence import Evidence, concat_evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 SECONDS_A_MINUTE = 60
 
@@ -44,9 +40,15 @@ def customer_wait(ctx: JourneyContext) -> Evidence:
     wait, usual = waited[rows].astype(float), expected[rows].astype(float)
     excess = (wait - usual) / np.maximum(usual, 1.0)
     return make_evidence(
-        ctx, "customer_wait", sessionised.steps.ids[rows], rows, raw=excess,
-        expected=usual, intensity=-np.expm1(-excess), minutes=wait / SECONDS_A_MINUTE,
-    )  # fmt: skip
+        ctx,
+        "customer_wait",
+        sessionised.steps.ids[rows],
+        rows,
+        raw=excess,
+        expected=usual,
+        intensity=-np.expm1(-excess),
+        minutes=wait / SECONDS_A_MINUTE,
+    )
 
 
 @kind(
@@ -82,12 +84,16 @@ def _broken_promises(ctx: JourneyContext) -> Evidence:
     late_days = np.where(known, (at - due) / (86_400 * SECOND), np.nan)
     dated = due < FAR
     return make_evidence(
-        ctx, "promise_broken", ctx.sessionised.steps.ids[row], row, weight=weight,
+        ctx,
+        "promise_broken",
+        ctx.sessionised.steps.ids[row],
+        row,
+        weight=weight,
         time=np.where(dated, due, ctx.sessionised.events.time[row]),
         expected=np.where(known, late_days, np.nan),
         detail=Categorical.named(promises.status[broken], STATUS),
         owner=ctx.owed_by(row, promises.owner.rows(broken)),
-    )  # fmt: skip
+    )
 
 
 def _breached_levels(ctx: JourneyContext) -> Evidence:
