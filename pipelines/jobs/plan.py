@@ -13,6 +13,7 @@ from typing import Any
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import DECLARING, Settings
 from rejse.pipelines.config.texts import TextSettings
+from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.increment import Increment
 from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.store import id_index
@@ -33,6 +34,8 @@ from rejse.transforms.schema.parameters import Rules
 
 EVENTS_PER_GROUP = 76_000
 MAX_GROUPS = 4096
+#: Groups for each worker beside the first, at least: the last groups are not done by all.
+GROUPS_PER_WORKER = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_PER_PART = 8
 #: What the key signs to make the salt under which ids are compared.
@@ -46,7 +49,7 @@ class Plan:
 
     Attributes:
         shards: Pieces of files to read.
-        n_rows: Rows that they have, about.
+        n_workers: Processes that do the work, where it is not Beam's.
         mappings: By kind of input and source.
         links: Identity links to follow; None where the installation keeps none.
         groups: Groups of customer buckets: memory follows the largest.
@@ -65,7 +68,7 @@ class Plan:
     """
 
     shards: tuple[Any, ...]
-    n_rows: int
+    n_workers: int
     mappings: Mapping[str, Mapping[str, SourceMapping]]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
@@ -140,7 +143,9 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
     n_rows = count_rows(increment.shards)
-    groups = _n_groups(n_rows, request.min_groups) if increment.relink is None else 1
+    n_workers = worker_pool.n_workers(n_rows, request.workers)
+    least = max(request.min_groups, GROUPS_PER_WORKER * (n_workers - 1))
+    groups = _n_groups(n_rows, least) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -150,7 +155,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         return Watermarks(disorder, request.complete_until, request.complete, latest, before)
 
     return Plan(
-        shards=increment.shards, n_rows=n_rows, mappings=mappings, key=settings.key,
+        shards=increment.shards, n_workers=n_workers, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
         data=data, links=_links(data, rules),
         rules=rules, clocks=InputWatermarks(watermarks("interaction"), watermarks("experience")),

@@ -108,8 +108,7 @@ def _execute(plan: Plan, request: RunRequest) -> GraphOutput:
         return beam_graph.execute(plan, request.beam_args)
     from rejse.pipelines.jobs import local_graph, worker_pool
 
-    n = worker_pool.n_workers(plan.n_rows, request.workers)
-    with worker_pool.workers(local_graph.GraphWorker(plan), n) as workers:
+    with worker_pool.workers(local_graph.GraphWorker(plan), plan.n_workers) as workers:
         return local_graph.execute(plan, workers)
 
 

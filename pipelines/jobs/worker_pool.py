@@ -88,11 +88,13 @@ def n_workers(rows: int, most: int | None) -> int:
         rows: Rows to read, about.
         most: The number that was asked for; None: a process for each core.
     """
+    if not hasattr(os, "fork"):
+        return 1
     return max(1, min(most or n_cores(), rows // ROWS_PER_WORKER))
 
 
 def n_cores() -> int:
-    """Return the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
