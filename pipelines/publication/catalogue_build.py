@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 import uuid
@@ -23,7 +22,7 @@ import pyarrow as pa
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
 from rejse.pipelines.publication.catalogue import VARIABLE, quoted
 from rejse.pipelines.runtime import user_cache
-from rejse.pipelines.store import parquet_files
+from rejse.pipelines.store import checksums, parquet_files
 from rejse.sql import Script, scripts, statements
 from rejse.transforms import published_tables
 
@@ -32,8 +31,6 @@ STORAGE = "v1.0.0"
 #: Macro of a catalogue that returns the hash of its definitions.
 DEFINITIONS = "catalogue_definitions"
 CHECKS = promise_checks.__file__
-#: Name of a data file.
-FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
 _VIEWS = "select view_name from duckdb_views() where not internal"
@@ -71,7 +68,8 @@ def build(
             _refresh_tables(con, root, files)
             _finish(con, checks, definitions)
     if checks:
-        with catalogue.open_read_only(file, root.resolve()) as con:
+        with catalogue.open_unlocked(file) as con:
+            catalogue.confine(con, root.resolve(), catalogue.Limits())
             promise_checks.refuse_rows(con)
     return file
 
@@ -187,7 +185,7 @@ def _refresh_tables(
     views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
     for name in published_tables.names():
         wanted = files.get(name, ())
-        is_same = {Path(path).name for path in wanted} == set(FILE.findall(views[name]))
+        is_same = {Path(path).name for path in wanted} == set(checksums.FILE.findall(views[name]))
         if not is_same or (wanted and quoted(str(root.resolve())) not in views[name]):
             con.execute(_table_view(con, root, name, wanted))
             _comment(con, name, published_tables.schema(name))

@@ -22,7 +22,7 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import errors, parquet_files, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 APP = "rejse"

@@ -14,7 +14,7 @@ import pyarrow as pa
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import staging
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
