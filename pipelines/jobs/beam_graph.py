@@ -28,7 +28,7 @@ from rejse.pipelines.jobs.beam_shared_ids import ReleaseLate, SharedIds
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.store import quarantine, staging
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.columnar import customer_buckets
 from rejse.transforms.columnar.arrays import arrow, values

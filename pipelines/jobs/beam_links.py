@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs.beam_graph import empty_pipeline
 from rejse.pipelines.jobs.beam_ingest import Read
-from rejse.pipelines.jobs.increment import carry_cases
+from rejse.pipelines.jobs.identity_links import sources_with_links
 from rejse.pipelines.publication.publish import SCRATCH
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources.files import RawBatch, Shard
@@ -63,22 +63,6 @@ def gather_links(
     if not parts:
         return pa.Table.from_batches([], LINKS)
     return links_from_events.distinct_links(pa.concat_tables(parts))
-
-
-def sources_with_links(settings: Settings) -> list[Any]:
-    """Return the sources whose rows may give links."""
-    sources = settings.sources.values()
-    cases = [source for source in sources if source.kind == CASES]
-    cases = cases if cases and carry_cases(sources) else []
-    return [*cases, *(source for source in sources if _maps_previous(source))]
-
-
-def _maps_previous(source: Any) -> bool:
-    return (
-        links_from_events.PREVIOUS in INPUTS[source.kind].contract.by_name
-        and links_from_events.PREVIOUS in source.mapping_text().lower()
-        and links_from_events.PREVIOUS in source.select().columns
-    )
 
 
 def _build(

@@ -81,12 +81,12 @@ def run(
     """
     now, result = delta_store.now(), None
     request = _checked(settings, request or RunRequest())
-    # Beam takes its time to import: what can be refused was refused before.
-    from rejse.pipelines.jobs.beam_graph import execute
-    from rejse.pipelines.jobs.plan import plan_graph
-
     with _open_for_writing(settings, request, now) as writer:
         for increment in increments(settings, writer, request, now):
+            # Beam takes its time to import: here there is something to run.
+            from rejse.pipelines.jobs.beam_graph import execute
+            from rejse.pipelines.jobs.plan import plan_graph
+
             began = time.monotonic()
             with scratch_folder(settings.store, increment.run_id) as folder:
                 plan = plan_graph(settings, increment, folder)
@@ -160,7 +160,11 @@ def _publish(
     run = _describe(settings, increment, plan, output)
     if progress:
         progress("auditing what is staged" if audit else "publishing")
-    staged = (*output.files, *staging.stage_dimensions(settings.store, plan.data))
+    dimensions = staging.stage_dimensions(settings.store, plan.data)
+    staged = (
+        *output.files,
+        *carry_forward.reuse_equal(settings.store, increment.base, dimensions),
+    )
     carried, beside = None, []
     if increment.base is not None:
         carried = carry_forward.carry_forward(
