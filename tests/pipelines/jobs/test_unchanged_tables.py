@@ -21,9 +21,9 @@ MORE = '[operational]\nteams = "teams.csv"\n'
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     (tmp_path / "teams.csv").write_text(TEAMS)
-    found = installation(tmp_path, {"a.jsonl": lines([row_on("01-05", "a")])}, more=MORE)
-    deliver(found, "b.jsonl", row_on("01-06", "b"))
-    return found
+    project = installation(tmp_path, {"a.jsonl": lines([row_on("01-05", "a")])}, more=MORE)
+    deliver(project, "b.jsonl", row_on("01-06", "b"))
+    return project
 
 
 def current(installed: settings.Settings) -> Publication:
