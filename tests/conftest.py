@@ -51,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # What tests write, such as keys, nobody else can read; tests of modes set their own mask.
 os.umask(0o077)
+# What tests keep in a user's cache stays in the checkout; their processes share it.
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / "build" / "cache")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What reads a store, and a run without options of Beam, import no Beam; `run` needs no extra."""
+"""Each command loads what it uses and no more, and what `run` needs is no extra."""
 
 from __future__ import annotations
 
@@ -16,16 +16,21 @@ from rejse.pipelines.config import settings
 from tests.support.installation import installation, lines, once, row
 
 ROOT = Path(__file__).parent.parent
-#: What no command that reads a store has a use for.
-HEAVY = ("apache_beam", "great_expectations", "scipy", "vaderSentiment")
+#: Packages that take a while to import, and the table of all published tables, which imports rules.
+HEAVY = (
+    "altair", "apache_beam", "deltalake", "duckdb", "great_expectations", "jinja2", "numpy",
+    "pandas", "pyarrow", "pyarrow.dataset", "pydantic", "rejse.transforms.published_tables", "rich",
+    "scipy", "sqlalchemy", "vaderSentiment",
+)  # fmt: skip
 CODE = f"""
 import sys
 from rejse.pipelines.cli import main
 try:
     main.main()
 except SystemExit as left:
-    print(left.code or 0, sorted(set({HEAVY!r}) & sys.modules.keys()))
+    print(left.code or 0, *sorted(set({HEAVY!r}) & sys.modules.keys()))
 """
+ARROW = ("numpy", "pyarrow")
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +43,38 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "args",
+    ("args", "loaded"),
     [
-        ("sql", "select 1"), ("sql", "--file", "headline"), ("status",), ("explain",),
-        ("explain", "worst"), ("report",), ("vacuum", "--dry-run"), ("metrics",),
+        (("--help",), ("rich",)),
+        (("sql", "--help"), ("pydantic", "rich")),
+        (("sql", "select 1"), ("duckdb", "pydantic", "rich")),
+        (("sql", "select 1", "--json"), ("duckdb", "pydantic")),
+        (("sql", "--file", "headline", "--csv"), ("duckdb", "pydantic")),
+        (("status",), ("deltalake", *ARROW, "pydantic", "rich")),
+        (("status", "--json"), ("deltalake", *ARROW, "pydantic")),
+        (("explain",), ("duckdb", "pydantic")),
+        (("explain", "worst"), ("duckdb", *ARROW, "pydantic")),
+        (("report",), ("duckdb", "jinja2", "pydantic")),
+        (("verify",), ("deltalake", "duckdb", *ARROW, "pydantic")),
+        (("vacuum", "--dry-run"),
+         ("deltalake", "duckdb", *ARROW, "pydantic", "rejse.transforms.published_tables")),
+        (("metrics",), (*ARROW, "pydantic")),
+        # There is nothing new: no graph is made.
+        (("run", "--complete", "--json"),
+         ("deltalake", "duckdb", *ARROW, "pydantic", "rejse.transforms.published_tables")),
     ],
+    ids=lambda words: "-".join(words),
 )  # fmt: skip
-def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, ...]) -> None:
-    configured = () if args == ("metrics",) else ("--config", "rejse.toml")
+def test_a_command_loads_what_it_uses(
+    place: Path, args: tuple[str, ...], loaded: tuple[str, ...]
+) -> None:
+    configured = () if args[0] == "metrics" or "--help" in args else ("--config", "rejse.toml")
     env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", CODE, *args, *configured],
-        cwd=place,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+        cwd=place, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == " ".join(("0", *loaded)), done.stderr
 
 
 RUN = """

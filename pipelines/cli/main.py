@@ -7,6 +7,7 @@ import os
 import sys
 
 import typer
+from typer.models import CommandInfo
 
 from rejse.pipelines.cli import identity, maintain, read, reference, run, setup
 from rejse.pipelines.cli.exit_codes import (
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    callback=lambda: None,  # a group also where `_keep_called` leaves one command
 )
 app.command()(setup.init)
 app.command()(setup.check)
@@ -51,6 +53,16 @@ app.command()(reference.sentiment)
 app.command("demo-data")(setup.demo_data)
 
 
+def _keep_called(args: list[str]) -> None:
+    """Leave of all commands the one that is called: typer takes .1 s to build all of them."""
+    called = [info for info in app.registered_commands if args and _name(info) == args[0]]
+    app.registered_commands = called or app.registered_commands
+
+
+def _name(info: CommandInfo) -> str | None:
+    return info.name or getattr(info.callback, "__name__", None)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     given = sys.argv[1:] if args is None else args
@@ -62,6 +74,7 @@ def main(args: list[str] | None = None) -> None:
     if args is None:  # a process of our own, not a call from a test or a notebook
         signals.heed(close)
         process_limits.tune_allocator()
+        _keep_called(given)
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:

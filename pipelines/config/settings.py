@@ -12,8 +12,9 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import fields, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,11 +115,17 @@ class Source(Frozen):
     def select(self) -> Any:
         """Compile the mapping under the contract of its kind. Raises MappingError."""
         from rejse.pipelines.config.raw_schema import read
-        from rejse.transforms.incremental.input_kinds import INPUTS
-        from rejse.transforms.ingest.mapping import SourceMapping
 
-        contract = INPUTS[self.kind].contract
-        return SourceMapping(self.mapping_text(), read(self.schema_file), self.name, contract)
+        compiled = _compiled(self.mapping_text(), read(self.schema_file), self.name, self.kind)
+        return copy(compiled)  # with a connection of its own
+
+
+@lru_cache(maxsize=256)
+def _compiled(sql: str, raw_schema: Any, source: str, kind: str) -> Any:
+    from rejse.transforms.incremental.input_kinds import INPUTS
+    from rejse.transforms.ingest.mapping import SourceMapping
+
+    return SourceMapping(sql, raw_schema, source, INPUTS[kind].contract).close()
 
 
 class Operational(Frozen):

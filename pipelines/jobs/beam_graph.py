@@ -18,7 +18,7 @@ from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.runtime import process_limits
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.ptransforms import Apply

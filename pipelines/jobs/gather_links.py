@@ -10,13 +10,12 @@ so all links must be known before any identity is followed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import worker_pool
-from rejse.pipelines.jobs.increment import carry_cases
+from rejse.pipelines.jobs.identity_links import sources_with_links
 from rejse.pipelines.jobs.ingest_steps import reading
 from rejse.pipelines.jobs.local_graph import SplittingWorker, run_chain, split_shards
 from rejse.pipelines.jobs.plan import count_rows
@@ -57,22 +56,6 @@ def gather_links(
         workers.map("read", [(shard,) for shard in split_shards(shards, workers)])
         parts = workers.broadcast("finish")
     return links_from_events.distinct_links(pa.concat_tables(parts))
-
-
-def sources_with_links(settings: Settings) -> list[Any]:
-    """Return the sources whose rows may give links."""
-    sources = settings.sources.values()
-    cases = [source for source in sources if source.kind == CASES]
-    cases = cases if cases and carry_cases(sources) else []
-    return [*cases, *(source for source in sources if _maps_previous(source))]
-
-
-def _maps_previous(source: Any) -> bool:
-    return (
-        links_from_events.PREVIOUS in INPUTS[source.kind].contract.by_name
-        and links_from_events.PREVIOUS in source.mapping_text().lower()
-        and links_from_events.PREVIOUS in source.select().columns
-    )
 
 
 class LinksWorker(SplittingWorker):

@@ -19,7 +19,7 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.config.dimension_files import LINKS
 from rejse.pipelines.jobs.id_steps import CompareIds
 from rejse.pipelines.jobs.plan import Plan
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.core import Core
 from rejse.transforms.incremental.table_rows import REPLACED
 from rejse.transforms.journeys.watermarks import Delivery

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import Settings
@@ -10,11 +11,15 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.published_links import published_links
+from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.identity import links_from_events
 from rejse.transforms.identity.changed_links import relink
 from rejse.transforms.identity.link_table import LINKS
 from rejse.transforms.identity.links_from_events import stated_links, with_ends
+from rejse.transforms.identity.resolve import CASE
+from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_customers import EXCLUDED
 
 if TYPE_CHECKING:
@@ -30,11 +35,30 @@ class SourcesNeededError(MisuseError):
 
 def are_kept(settings: Settings) -> bool:
     """Return whether the installation has identity links, or had some."""
-    from rejse.pipelines.jobs.gather_links import sources_with_links
-
     known = settings.operational.identity_links is not None
     known = known or storage.head(settings.store, dimension_files.LINKS) >= 0
     return known or bool(sources_with_links(settings))
+
+
+def sources_with_links(settings: Settings) -> list[Any]:
+    """Return the sources whose rows may give links."""
+    sources = settings.sources.values()
+    cases = [source for source in sources if source.kind == CASES]
+    cases = cases if cases and carry_cases(sources) else []
+    return [*cases, *(source for source in sources if _maps_previous(source))]
+
+
+def _maps_previous(source: Any) -> bool:
+    return (
+        links_from_events.PREVIOUS in INPUTS[source.kind].contract.by_name
+        and links_from_events.PREVIOUS in source.mapping_text().lower()
+        and links_from_events.PREVIOUS in source.select().columns
+    )
+
+
+def carry_cases(sources: Iterable[Any]) -> bool:
+    """Return whether rows of some source may carry a case as identity: then cases give links."""
+    return any(source.select().may_give("identitytype", CASE) for source in sources)
 
 
 def links_of_run(

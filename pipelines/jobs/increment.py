@@ -9,7 +9,7 @@ grow every day, make everything that is not final be rescored.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -26,7 +26,6 @@ from rejse.pipelines.store import carry_forward, erasure_receipts
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.identity.resolve import CASE
 from rejse.transforms.incremental.merge_customers import LATE
 
 if TYPE_CHECKING:
@@ -262,14 +261,10 @@ def is_compatible(settings: Settings, base: Publication) -> bool:
     )
 
 
-def carry_cases(sources: Iterable[Any]) -> bool:
-    """Return whether rows of some source may carry a case as identity: then cases give links."""
-    return any(source.select().may_give("identitytype", CASE) for source in sources)
-
-
 def _same_case_links(settings: Settings, base: Publication) -> bool:
     """Return whether cases that were read before give links if and only if they did then."""
     before = [source for name, source in settings.sources.items() if name in base.sources]
     if all(source.kind != CASES for source in before):
         return True
+    carry_cases = identity_links.carry_cases
     return carry_cases(before) == carry_cases(settings.sources.values())

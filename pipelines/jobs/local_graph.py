@@ -22,7 +22,7 @@ from rejse.pipelines.jobs.worker_pool import Workers
 from rejse.pipelines.runtime import process_limits
 from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import Shard
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.incremental.cross_customer_ids import IdOwners
 from rejse.transforms.incremental.input_kinds import LatestTimes
 from rejse.transforms.journeys.watermarks import Delivery

@@ -81,10 +81,11 @@ def run(
     """
     now, result = delta_store.now(), None
     request = _checked(settings, request or RunRequest())
-    from rejse.pipelines.jobs.plan import plan_graph  # imports the core, which takes its time
-
     with _open_for_writing(settings, request, now) as writer:
         for increment in increments(settings, writer, request, now):
+            # The core takes its time to import: here there is something to run.
+            from rejse.pipelines.jobs.plan import plan_graph
+
             began = time.monotonic()
             with scratch_folder(settings.store, increment.run_id) as folder:
                 plan = plan_graph(settings, increment, folder)
@@ -173,7 +174,11 @@ def _publish(
     run = _describe(settings, increment, plan, output)
     if progress:
         progress("auditing what is staged" if audit else "publishing")
-    staged = (*output.files, *staging.stage_dimensions(settings.store, plan.data))
+    dimensions = staging.stage_dimensions(settings.store, plan.data)
+    staged = (
+        *output.files,
+        *carry_forward.reuse_equal(settings.store, increment.base, dimensions),
+    )
     carried, beside = None, []
     if increment.base is not None:
         carried = carry_forward.carry_forward(

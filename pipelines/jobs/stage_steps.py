@@ -11,7 +11,7 @@ from rejse.pipelines.jobs import scratch
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.store import quarantine, staging
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.columnar.string_arrays import text

@@ -19,7 +19,7 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, private_texts, staging
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms import published_tables
 from rejse.transforms.incremental.merge_customers import EVENTS

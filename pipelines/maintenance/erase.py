@@ -48,7 +48,7 @@ from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
 from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.published_links import published_links
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, take, values

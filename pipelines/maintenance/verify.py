@@ -15,12 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums, errors, parquet_files
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import StoreError
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 
@@ -63,6 +62,8 @@ def verify(store: Path, now: int, progress: Progress | None = None) -> Verified:
 
     Raises NotPublishedError where there is none, StoreDamagedError where publications were lost.
     """
+    from rejse.pipelines.publication import catalogue
+
     for left in reversed(range(AGAIN)):
         current = storage.latest(store)
         if current is None:
@@ -139,6 +140,8 @@ def _inspect_catalogue(
     store: Path, publication: Publication, named: Mapping[str, Sequence[StagedFile]]
 ) -> tuple[int, list[Finding]]:
     """Return the number of views in the catalogue, and what is wrong with it."""
+    from rejse.pipelines.publication import catalogue
+
     findings, file = [], catalogue.path(store, publication.number)
     if catalogue.pointed(store) != publication.number:
         problem = f"expected {file.name}, came another name or none; `rejse run` writes it anew"
@@ -178,7 +181,7 @@ def _view_faults(
     import duckdb
 
     files = {Path(file.path).name for file in named.get(name, ())}
-    if name in named and set(catalogue_build.FILE.findall(sql)) != files:
+    if name in named and set(checksums.FILE.findall(sql)) != files:
         yield "expected the files of the publication, came others"
         return
     try:

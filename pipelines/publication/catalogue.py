@@ -21,7 +21,6 @@ from typing import Any
 import duckdb
 
 from rejse.pipelines.runtime import file_modes, signals
-from rejse.pipelines.store import delta_store, staging
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest.read_only import ReadOnlyError, parser, refuse_writing
@@ -65,7 +64,7 @@ class Limits:
 def activate(root: Path, publication: int, built: Path) -> None:
     """Make a built catalogue that of its publication, now committed, and the current one."""
     built.chmod(file_modes.file(file_modes.of(root)))
-    staging.read_only(built)
+    file_modes.read_only(built)
     built.replace(path(root, publication))
     making = root / f"{CURRENT}.making"
     with making.open("w", encoding="utf-8") as out:
@@ -88,6 +87,8 @@ def current(root: Path) -> int | None:
     """
     named = pointed(root)
     if root.is_dir() and (named is None or not path(root, named).exists()):
+        from rejse.pipelines.store import delta_store
+
         newest = delta_store.latest(root)
         return None if newest is None else newest.number
     return named
@@ -116,6 +117,11 @@ class Session:
         refuse_writing(self._parser, query)
         return self._con.sql(query)
 
+    def memory_limit(self) -> str:
+        """Return the memory that DuckDB may take, as DuckDB prints sizes."""
+        limit = self._con.execute("select current_setting('memory_limit')").fetchall()[0][0]
+        return str(limit)
+
     def close(self) -> None:
         """Close the connection and remove its spilled files."""
         self._con.close()
@@ -142,15 +148,19 @@ def connect(root: Path, publication: int | None = None, limits: Limits | None = 
     is broken or missing is built again from the publication. Raises NotPublishedError where there
     is no such publication, StoreDamagedError where it cannot be read.
     """
-    from rejse.pipelines.publication import catalogue_cache
-
     store = root.resolve()
     number = _existing(store, publication)
     room = Path(tempfile.mkdtemp(prefix="rejse-session-"))
     signals.keep(room)
     try:
-        file = catalogue_cache.copied(store, number, room)
-        return Session(open_read_only(file, store, limits or Limits(), room / "spilled"), room)
+        file = room / path(store, number).name
+        con = open_whole(path(store, number), file)
+        if con is None:
+            from rejse.pipelines.publication import catalogue_cache
+
+            con = catalogue_cache.restored(store, number, file)
+        confine(con, store, limits or Limits(), room / "spilled")
+        return Session(con, room)
     except BaseException:
         shutil.rmtree(room, ignore_errors=True)
         raise
@@ -159,18 +169,24 @@ def connect(root: Path, publication: int | None = None, limits: Limits | None = 
 def is_whole(file: Path) -> bool:
     """Return whether a catalogue exists, can be read and has the view `publications`."""
     with tempfile.TemporaryDirectory(prefix="rejse-look-") as folder:
-        return copied_whole(file, Path(folder) / file.name)
+        con = open_whole(file, Path(folder) / file.name)
+        if con is not None:
+            con.close()
+        return con is not None
 
 
-def copied_whole(file: Path, copy: Path) -> bool:
-    """Copy a catalogue to a private folder; return whether the copy is whole."""
+def open_whole(file: Path, copy: Path) -> duckdb.DuckDBPyConnection | None:
+    """Copy a catalogue to a private folder and open it as `open_unlocked`; None if it is broken."""
     try:
         shutil.copyfile(file, copy)
-        with open_unlocked(copy) as con:
-            query = "select count(*) from duckdb_views() where view_name = 'publications'"
-            return bool(con.execute(query).fetchall() == [(1,)])
+        con = open_unlocked(copy)
+        query = "select count(*) from duckdb_views() where view_name = 'publications'"
+        if con.execute(query).fetchall() == [(1,)]:
+            return con
+        con.close()
     except (OSError, duckdb.Error):
-        return False
+        pass
+    return None
 
 
 def open_unlocked(file: Path) -> duckdb.DuckDBPyConnection:
@@ -178,14 +194,13 @@ def open_unlocked(file: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
 
 
-def open_read_only(
-    file: Path, place: Path, limits: Limits = Limits(), spill: Path | None = None
-) -> duckdb.DuckDBPyConnection:
-    """Open a catalogue read-only, locked down but for the files of its views below `place`.
+def confine(
+    con: duckdb.DuckDBPyConnection, place: Path, limits: Limits, spill: Path | None = None
+) -> None:
+    """Set the limits of a catalogue's connection, and lock it down to files below `place`.
 
     What exceeds the memory is spilled to the folder `spill`, which is removed with the connection.
     """
-    con = open_unlocked(file)
     con.execute(f"set variable {VARIABLE} = {quoted(str(place))}")
     if spill is not None:
         con.execute(f"set temp_directory = {quoted(str(spill))}")
@@ -196,7 +211,6 @@ def open_read_only(
     if limits.seconds is not None:
         con.execute(f"set max_execution_time = {max(1, round(1000 * limits.seconds))}")
     lock_down(con, [place])
-    return con
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import tempfile
 import uuid
@@ -22,8 +21,9 @@ import pyarrow as pa
 
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
 from rejse.pipelines.publication.catalogue import VARIABLE, quoted
-from rejse.pipelines.store import parquet_files
-from rejse.sql import Script, statements
+from rejse.pipelines.runtime import user_cache
+from rejse.pipelines.store import checksums, parquet_files
+from rejse.sql import Script, scripts, statements
 from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.
@@ -31,10 +31,11 @@ STORAGE = "v1.0.0"
 #: Macro of a catalogue that returns the hash of its definitions.
 DEFINITIONS = "catalogue_definitions"
 CHECKS = promise_checks.__file__
-#: Name of a data file.
-FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
+_VIEWS = "select view_name from duckdb_views() where not internal"
+#: End of the name of a view for which a table stands in.
+_ASIDE = "__view"
 
 
 def build(
@@ -54,7 +55,7 @@ def build(
     validate_checks(checks)  # here files cannot be reached; below they can
     file = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
     undeclared = _undeclared(root, files)
-    definitions = _definitions(undeclared, checks)
+    definitions = hash_definitions(undeclared, checks)
     if _copy_current(file, root, definitions):
         with _written(file) as con:
             _refresh_tables(con, root, files)
@@ -62,12 +63,13 @@ def build(
         file.unlink(missing_ok=True)
         build_anew(file, root, files, checks, definitions)
     else:
-        file.write_bytes(_blank(_definitions({}, {})))
+        file.write_bytes(blank(hash_definitions()))
         with _written(file) as con:
             _refresh_tables(con, root, files)
             _finish(con, checks, definitions)
     if checks:
-        with catalogue.open_read_only(file, root.resolve()) as con:
+        with catalogue.open_unlocked(file) as con:
+            catalogue.confine(con, root.resolve(), catalogue.Limits())
             promise_checks.refuse_rows(con)
     return file
 
@@ -81,7 +83,7 @@ def validate_checks(checks: Mapping[str, str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "blank.duckdb"
-        place.write_bytes(_blank(_definitions({}, {})))
+        place.write_bytes(blank(hash_definitions()))
         with duckdb.connect(str(place), config={"python_enable_replacements": "false"}) as con:
             catalogue.lock_down(con, [])
             con.begin()
@@ -92,8 +94,12 @@ def validate_checks(checks: Mapping[str, str]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _blank(definitions: str) -> bytes:
-    """Return a catalogue of empty tables without checks, built once a process."""
+def blank(definitions: str) -> bytes:
+    """Return a catalogue of empty tables without checks, built once for its definitions."""
+    return user_cache.cached(f"blank-{definitions}.duckdb", lambda: _build_blank(definitions))
+
+
+def _build_blank(definitions: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "blank.duckdb"
         build_anew(place, Path(), {}, {}, definitions)
@@ -107,15 +113,34 @@ def build_anew(
     checks: Mapping[str, str],
     definitions: str,
 ) -> None:
-    """Create all views: tables, served views, then checks, which may read any of them."""
+    """Create all views: tables, served views, then checks, which may read any of them.
+
+    DuckDB binds a view together with all views below it, down to the tables. So an empty table of
+    the same columns stands in for each view until those above it are made.
+    """
     with _written(file) as con:
         define_tables(con, root, files)
-        _describe_tables(con)
         promise_checks.define(con, {})
+        views = [name for (name,) in con.execute(_VIEWS).fetchall()]
+        for name in views:
+            _set_aside(con, name)
         for script in served():
             con.execute(script.text)
+            if script.name in scripts("views"):
+                _set_aside(con, script.name)
+                views.append(script.name)
+        for name in views:
+            con.execute(f"drop table {name}")
+            con.execute(f"alter view {name}{_ASIDE} rename to {name}")
+        describe_tables(con)
         describe_views(con, statements("views"))
         _finish(con, checks, definitions)
+
+
+def _set_aside(con: duckdb.DuckDBPyConnection, view: str) -> None:
+    """Rename a view, and let an empty table of its columns stand in for it."""
+    con.execute(f"alter view {view} rename to {view}{_ASIDE}")
+    con.execute(f"create table {view} as from {view}{_ASIDE} limit 0")
 
 
 def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitions: str) -> None:
@@ -130,7 +155,9 @@ def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Without it each of the many small statements would sync the disk.
     """
-    with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE}) as con:
+    # More threads would only be woken: each statement takes less than a millisecond.
+    config = {"storage_compatibility_version": STORAGE, "threads": 1}
+    with duckdb.connect(str(file), config=config) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()
         yield con
@@ -160,7 +187,7 @@ def _refresh_tables(
     views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
     for name in published_tables.names():
         wanted = files.get(name, ())
-        is_same = {Path(path).name for path in wanted} == set(FILE.findall(views[name]))
+        is_same = {Path(path).name for path in wanted} == set(checksums.FILE.findall(views[name]))
         if not is_same or (wanted and quoted(str(root.resolve())) not in views[name]):
             con.execute(_table_view(con, root, name, wanted))
             _comment(con, name, published_tables.schema(name))
@@ -175,13 +202,15 @@ def _undeclared(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, lis
     return {name: columns for name, columns in undeclared.items() if columns}
 
 
-def _definitions(undeclared: Mapping[str, list[str]], checks: Mapping[str, str]) -> str:
+def hash_definitions(
+    undeclared: Mapping[str, list[str]] | None = None, checks: Mapping[str, str] | None = None
+) -> str:
     """Return the hash of all that a catalogue is made of except its files."""
     code = (Path(str(module)).read_text(encoding="utf-8") for module in (__file__, CHECKS))
     parts = {
         "scripts": [script.text for script in served()],
         "columns": {n: _described(published_tables.schema(n)) for n in published_tables.names()},
-        "more": undeclared, "checks": dict(checks), "code": list(code),
+        "more": dict(undeclared or {}), "checks": dict(checks or {}), "code": list(code),
         "duckdb": [duckdb.__version__, STORAGE],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -221,7 +250,7 @@ def _paired() -> list[tuple[str, ...]]:
     return [t.stored for t in tables if t.lifecycle == "final+live" and not t.is_private]
 
 
-def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
+def describe_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Comment the views of all tables."""
     for name in published_tables.names():
         _comment(con, name, published_tables.schema(name))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import duckdb
+
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
 from rejse.pipelines.store import delta_log, errors, lock
 from rejse.pipelines.store import delta_store as storage
@@ -16,15 +18,12 @@ from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 
-def copied(root: Path, number: int, folder: Path) -> Path:
-    """Copy the catalogue of a publication to a private folder, or build it there.
+def restored(root: Path, number: int, copy: Path) -> duckdb.DuckDBPyConnection:
+    """Build the catalogue of a publication as `copy`, in a private folder, and open it.
 
     Raises NotPublishedError where there is no such publication any more, StoreDamagedError where a
     file of the current one is missing or damaged.
     """
-    stored, copy = catalogue.path(root, number), folder / catalogue.path(root, number).name
-    if catalogue.copied_whole(stored, copy):
-        return copy
     publications = {publication.number: publication for publication in storage.publications(root)}
     newest = max(publications, default=0)
     if number not in publications or (
@@ -33,9 +32,11 @@ def copied(root: Path, number: int, folder: Path) -> Path:
         raise catalogue.not_published(root, number, newest)
     if number == newest:
         _restore(root, publications[number])
-        if catalogue.copied_whole(stored, copy):
-            return copy
-    return _build(root, publications[number], folder).replace(copy)
+        con = catalogue.open_whole(catalogue.path(root, number), copy)
+        if con is not None:
+            return con
+    _build(root, publications[number], copy.parent).replace(copy)
+    return catalogue.open_unlocked(copy)
 
 
 def _restore(root: Path, current: Publication) -> None:

@@ -22,7 +22,7 @@ from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
 from rejse.pipelines.store.delta_store import Publication, Writer
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.errors import DataError
 from rejse.transforms.schema.log_tables import COUNTS, PUBLICATIONS, RUNS

@@ -50,13 +50,12 @@ def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
     return Limits(memory or MEMORY, spill or SPILL, seconds)
 
 
-def cap_memory(con: Any) -> None:
-    """Limit this process to twice the memory that DuckDB may use on `con`.
+def cap_memory(session: Any) -> None:
+    """Limit this process to twice the memory that DuckDB may use in a session.
 
     DuckDB counts blocks, not values: one call of a function may make a value of any size.
     """
-    ((stated,),) = con.execute("select current_setting('memory_limit')").fetchall()
-    number, unit = stated.split()
+    number, unit = session.memory_limit().split()
     process_limits.cap_memory(2 * int(float(number) * 1024 ** UNITS.index(unit)))
 
 

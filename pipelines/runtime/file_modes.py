@@ -41,6 +41,14 @@ def folder(mode: Mode) -> int:
     return 0o2770 if mode == "group" else 0o700
 
 
+def read_only(file: Path) -> None:
+    """Remove the write permission of a finished file.
+
+    A file of the store is never written again, only removed.
+    """
+    file.chmod(file.stat().st_mode & ~0o222)
+
+
 @contextmanager
 def kept(store: Path) -> Iterator[None]:
     """Create files inside the context with the store's mode (by umask)."""

@@ -6,7 +6,7 @@ without them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rejse.pipelines.store import checksums, parquet_files, staging
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import parquet_files, staging
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.key_index import holding, key_index
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
@@ -112,6 +112,32 @@ def carry_forward(
                 kept for file in named for kept in _without_rejects(store, file, repeated)
             ]
     return CarriedFiles(store, files, everywhere)
+
+
+def reuse_equal(
+    store: Path, previous: Publication | None, staged: Iterable[StagedFile]
+) -> Iterator[StagedFile]:
+    """Yield the staged files; in place of one with the bytes of a published file of its table that.
+
+    The staged file is then removed, and the table keeps its version. Files whose rows carry no run
+    can be equal: those of operational tables.
+    """
+    versions = {} if previous is None else previous.versions
+    for file in staged:
+        published = storage.named(store, file.table, versions.get(file.table, -1))
+        equal = [old for old in published if _is_equal(store, old, file)]
+        if equal:
+            (store / file.path).unlink()
+        yield equal[0] if equal else file
+
+
+def _is_equal(store: Path, old: StagedFile, new: StagedFile) -> bool:
+    """Return whether a published file, as it is now, has the content of a staged one."""
+    try:
+        content = checksums.of(store / old.path)
+    except OSError:
+        return False
+    return old.bytes == new.bytes and content == checksums.recorded(Path(new.path).name)
 
 
 def _without_customers(

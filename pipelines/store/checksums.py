@@ -15,6 +15,8 @@ from pathlib import Path
 
 #: Hexadecimal digits of a checksum.
 DIGITS = 22
+#: Name of a data file.
+FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _NAME = re.compile(r"part-([0-9a-f]{12})8([0-9a-f]{3})8([0-9a-f]{7})[0-9a-f]{8}\.parquet")
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +24,7 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import errors, parquet_files, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 APP = "rejse"
@@ -159,29 +161,56 @@ def listed(store: Path) -> list[Publication]:
 
 def head(store: Path, table: str) -> int:
     """Return the newest Delta version of `table`; -1 where it does not exist."""
-    folder = store / table
-    if not (folder / "_delta_log").is_dir():
+    if not (store / table / "_delta_log").is_dir():
         return -1
-    return int(errors.opened(folder).version())
+    return _state(store, table).version
 
 
 def files(store: Path, table: str, version: int) -> list[str]:
     """List files of `table` at `version`, relative to the store, sorted; none at version -1."""
-    if version < 0:
-        return []
-    return _paths(errors.opened(store / table, version), table)
+    return [file.path for file in named(store, table, version)]
 
 
 def named(store: Path, table: str, version: int) -> list[StagedFile]:
     """List files of `table` at `version` with their rows and bytes; none at version -1."""
-    if version < 0:
-        return []
-    actions = errors.opened(store / table, version).get_add_actions(flatten=True)
+    return [] if version < 0 else list(_state(store, table, version).files)
+
+
+@dataclass(frozen=True)
+class _TableState:
+    """A version of a table: its files in order of their paths, and its columns."""
+
+    version: int
+    files: tuple[StagedFile, ...]
+    columns: frozenset[str]
+
+
+def _state(store: Path, table: str, version: int | None = None) -> _TableState:
+    """Return the state of a table at a version, by default the newest one."""
+    with os.scandir(store / table / "_delta_log") as entries:
+        stats = sorted((entry.name, entry.stat()) for entry in entries)
+    log = tuple((name, at.st_ino, at.st_mtime_ns, at.st_size) for name, at in stats)
+    if version is None:
+        stems = [name.partition(".")[0] for name, *_ in log]
+        version = max((int(stem) for stem in stems if stem.isdigit()), default=None)
+    return _load_state(store, table, version, log)
+
+
+@lru_cache(maxsize=256)
+def _load_state(store: Path, table: str, version: int | None, log: object) -> _TableState:
+    """Read a version of a table, once as long as its log, as files and their stats, is the same.
+
+    A run looks at each table several times, and Delta reads its log anew each time.
+    """
+    table_at = errors.opened(store / table, version)
+    actions = table_at.get_add_actions(flatten=True)
     columns = (actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
     files_ = [
         StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
     ]
-    return sorted(files_, key=lambda file: file.path)
+    files_.sort(key=lambda file: file.path)
+    fields = frozenset(field.name for field in table_at.schema().fields)
+    return _TableState(int(table_at.version()), tuple(files_), fields)
 
 
 def commit_files(
@@ -200,24 +229,14 @@ def commit_files(
     folder, wanted = store / table, {file.path for file in files_}
     if not (folder / "_delta_log").is_dir():
         return commit(store, table, files_, columns, run_id, number)
-    table_at = errors.opened(folder)
-    present = set(_paths(table_at, table))
+    state = _state(store, table)
+    present = {file.path for file in state.files}
     added = [file for file in files_ if file.path not in present]
     removed = sorted(present - wanted)
-    if not added and not removed and _has_columns(table_at, columns):
-        return int(table_at.version())
+    if not added and not removed and state.columns.issuperset(columns.names):
+        return state.version
+    table_at = errors.opened(folder, state.version)
     return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
-
-
-def _paths(table_at: Any, table: str) -> list[str]:
-    """List the files of an open Delta table, relative to the store, sorted."""
-    paths = table_at.get_add_actions(flatten=True).column("path").to_pylist()
-    return sorted(f"{table}/{path}" for path in paths)
-
-
-def _has_columns(table_at: Any, columns: pa.Schema) -> bool:
-    """Return whether the table has all these columns."""
-    return set(columns.names) <= {field.name for field in table_at.schema().fields}
 
 
 def commit(

@@ -18,7 +18,7 @@ import pyarrow as pa
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import staging
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.schema.log_tables import ERASURES

@@ -8,7 +8,6 @@ gathered into row groups, row groups into few large files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
@@ -48,16 +48,6 @@ PRUNING = (CUSTOMER_KEY, "journey_id", "time", "started_at", "occurred_at")
 
 class StageError(RejseError):
     """A table lacks the columns or types of its declaration."""
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """A written file; `path` is relative to the store, with `/`."""
-
-    table: str
-    path: str
-    rows: int
-    bytes: int
 
 
 def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
@@ -148,17 +138,9 @@ class _File:
         """Finish the file and give it a name that records its checksum."""
         self._flush()
         self._writer.close()
-        read_only(self._target)
+        file_modes.read_only(self._target)
         done = self._target.rename(self._target.with_name(checksums.name(self._target)))
         return StagedFile(self.table, f"{self.table}/{done.name}", self.rows, done.stat().st_size)
-
-
-def read_only(file: Path) -> None:
-    """Remove the write permission of a finished file.
-
-    A file of the store is never written again, only removed.
-    """
-    file.chmod(file.stat().st_mode & ~0o222)
 
 
 def _own_bytes(rows: pa.Table) -> int:

@@ -30,7 +30,7 @@ def audit(folder: Path) -> dict[str, int]:
     import pyarrow.parquet as pq
 
     from rejse.pipelines.publication.audit_client import audit as audit_once
-    from rejse.pipelines.store.staging import StagedFile
+    from rejse.pipelines.store.staged_file import StagedFile
 
     store = settings.load(folder / "rejse.toml").store
     staged: dict[str, list[StagedFile]] = {}

@@ -14,7 +14,7 @@ import pyarrow as pa
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import delta_log, delta_store, errors, staging
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.staging import StagedFile
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 

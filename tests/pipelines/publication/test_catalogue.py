@@ -12,11 +12,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.publication import catalogue, catalogue_build, promise_checks, publish
 from rejse.pipelines.publication.catalogue import NotPublishedError, ReadOnlyError, Session
 from rejse.pipelines.publication.catalogue_build import derived_comment
 from rejse.pipelines.store import delta_store
-from rejse.sql import Script, scripts
+from rejse.sql import Script, scripts, statements
 from rejse.transforms import published_tables
 from tests.support import store_builder
 
@@ -122,15 +122,6 @@ def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
 
 def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path) -> None:
     rows = store_builder.table("events", store_builder.world()["events"])
-    questions = (
-        # the order within an `exclude (...)` is DuckDB's own each time
-        "select view_name, comment, if(sql like '%EXCLUDE%', null, sql)"
-        " from duckdb_views() where not internal order by 1",
-        "select table_name, column_name, data_type, comment from duckdb_columns()"
-        " where not internal order by 1, column_index",
-        "select function_name, macro_definition from duckdb_functions() where not internal"
-        " and function_name <> 'catalogue_definitions' order by all",
-    )
     for halves in ([], [rows.slice(0, 2), rows.slice(2)], []):
         store_writing(tmp_path, list(halves)).close()
         base = delta_store.latest(tmp_path)
@@ -140,11 +131,61 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
         anew = tmp_path / "anew.duckdb"
         catalogue_build.build_anew(anew, tmp_path, files, {}, "")
         with duckdb.connect(str(continued)) as first, duckdb.connect(str(anew)) as other:
-            for question in questions:
-                assert first.execute(question).fetchall() == other.execute(question).fetchall()
-            for name in [row[0] for row in first.execute(questions[0]).fetchall()]:
+            assert content(first) == content(other)
+            for name in [row[0] for row in first.execute(CONTENT[0]).fetchall()]:
                 first.execute(f'from "{name}"').fetchall()  # no view is bound to what has gone
         anew.unlink()
+
+
+#: All that a catalogue is made of, but the order within an `exclude (...)`, DuckDB's own each time.
+CONTENT = (
+    "select view_name, comment, if(sql like '%EXCLUDE%', null, sql)"
+    " from duckdb_views() where not internal order by 1",
+    "select table_name, column_name, data_type, comment from duckdb_columns()"
+    " where not internal order by 1, column_index",
+    "select function_name, macro_definition from duckdb_functions() where not internal"
+    " and function_name <> 'catalogue_definitions' order by all",
+    "select table_name from duckdb_tables()",
+)
+
+
+def content(con: duckdb.DuckDBPyConnection) -> list[list[tuple[object, ...]]]:
+    return [con.execute(query).fetchall() for query in CONTENT]
+
+
+def test_views_bound_over_stand_ins_are_those_bound_over_views(tmp_path: Path) -> None:
+    files = (tmp_path / "plain.duckdb", tmp_path / "built.duckdb")
+    config = {"storage_compatibility_version": catalogue_build.STORAGE}
+    with duckdb.connect(str(files[0]), config=config) as con:
+        con.execute("set timezone = 'UTC'")
+        catalogue_build.define_tables(con, tmp_path, {})
+        promise_checks.define(con, {})
+        for script in catalogue_build.served():
+            con.execute(script.text)
+        catalogue_build.describe_tables(con)
+        catalogue_build.describe_views(con, statements("views"))
+    catalogue_build.build_anew(files[1], tmp_path, {}, {}, "")
+    plain, built = (duckdb.connect(str(file), read_only=True) for file in files)
+    with plain, built:
+        assert content(built) == content(plain)
+
+
+def test_the_blank_catalogue_is_built_once_for_all_stores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    catalogue_build.blank.cache_clear()
+    store_builder.published(tmp_path / "first")
+    catalogue_build.blank.cache_clear()  # as in another process
+    monkeypatch.delattr(catalogue_build, "build_anew")
+    store_builder.published(tmp_path / "second")
+    sessions = [catalogue.connect(tmp_path / name) for name in ("first", "second")]
+    queries = ("select view_name, comment from duckdb_views() order by all", "from v_journeys")
+    for query in queries:
+        first, second = (session.execute(query).fetchall() for session in sessions)
+        assert first == second
+    kept = list((tmp_path / "rejse").iterdir())
+    assert [path.name for path in kept] == [f"blank-{catalogue_build.hash_definitions()}.duckdb"]
 
 
 def test_a_catalogue_is_made_anew_where_a_file_has_columns_of_its_own(tmp_path: Path) -> None:
