@@ -10,11 +10,15 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import worker_pool
+from rejse.pipelines.jobs.gather_links import gather_links
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
+from rejse.pipelines.sources import files
+from rejse.transforms.identity.erasure import Erased
 from tests.support import equal_stores, strategies
 from tests.support.company import company
 from tests.support.increments import Arrivals, contents, with_copies
+from tests.support.installation import SELECT, installation, lines, row
 
 #: How a run is executed, by what its request says. Beam's graph is the definition.
 BEAM: dict[str, Any] = {"beam_args": ["--runner=FnApiRunner"]}
@@ -78,3 +82,16 @@ def test_the_made_company_is_the_same(made: Path, tmp_path: Path) -> None:
             if table.differences
         ]
         assert different == [], how
+
+
+def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
+    rows = [row(n, identity=f"person {n % 7}", channel=f"device {n % 20}") for n in range(60)]
+    texts = {f"{n}.jsonl": lines(rows[n::3]) for n in range(3)}
+    installation(tmp_path, texts)
+    linked = "'web' as channel, channel as previousidentity, 'device' as previousidentitytype"
+    (tmp_path / "map.sql").write_text(SELECT.replace("channel", linked))
+    project = settings.load(tmp_path)
+    shards = files.shards(project.sources["crm"])
+    here, pooled = (gather_links(project, shards, Erased(), 2**62, n) for n in (1, 2))
+    assert here.num_rows > 7
+    assert pooled.equals(here)
