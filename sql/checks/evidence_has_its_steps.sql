@@ -2,39 +2,32 @@
 -- severity: critical
 -- table: friction_evidence
 -- sources: v_friction_evidence, v_steps
-with evidence as (
+with named as (
     select
-        evidence_id,
-        journey_id,
         customer_key,
-        step_id,
-        prev_step_id
-    from v_friction_evidence
-),
-
-steps as (
-    select
         journey_id,
-        customer_key,
         step_id
-    from v_steps
+    from v_friction_evidence
+    union
+    select
+        customer_key,
+        null as journey_id,
+        prev_step_id as step_id
+    from v_friction_evidence
+    where prev_step_id is not null
 ),
 
 lost as (
     select
-        evidence.evidence_id,
-        evidence.step_id,
-        evidence.prev_step_id
-    from evidence
-    left join steps as anchor
-        on evidence.journey_id = anchor.journey_id and evidence.step_id = anchor.step_id
-    left join steps as earlier
+        named.customer_key,
+        named.journey_id,
+        named.step_id
+    from named
+    anti join v_steps as steps
         on
-            evidence.customer_key = earlier.customer_key
-            and evidence.prev_step_id = earlier.step_id
-    where
-        anchor.step_id is null
-        or (evidence.prev_step_id is not null and earlier.step_id is null)
+            named.customer_key = steps.customer_key
+            and named.step_id = steps.step_id
+            and coalesce(named.journey_id, steps.journey_id) = steps.journey_id
 )
 
 select * from lost
