@@ -34,8 +34,8 @@ def main(request: Path, answer: Path) -> None:
         if (names := (asked["rules"] or {}).get(table, ())) or asked["rules"] is None
     }
     docs = None if asked["docs"] is None else Path(asked["docs"])
-    found = findings(Path(asked["database"]), chosen, docs)
-    answer.write_text(json.dumps(found, default=str), encoding="utf-8")
+    broken = findings(Path(asked["database"]), chosen, docs)
+    answer.write_text(json.dumps(broken, default=str), encoding="utf-8")
 
 
 def findings(
@@ -54,7 +54,7 @@ def findings(
         connection_string=f"{dialect.NAME}:///{database}",
         kwargs={"connect_args": {"read_only": True, "config": SETTINGS}},
     )
-    found = []
+    broken: list[dict[str, Any]] = []
     with duckdb.connect(str(twin), read_only=True) as con:
         for table, own in rules.items():
             quick = _validated(source, table, own, {"result_format": "BOOLEAN_ONLY"})
@@ -63,10 +63,10 @@ def findings(
             if again:
                 quick = _validated(source, table, again, _with_rows(table))
                 by_name = {rule.name: rule for rule in again}
-                found += [_finding(con, by_name, result) for result in quick.results]
+                broken += [_finding(con, by_name, result) for result in quick.results]
             if docs is not None:
                 _write_page(docs / f"{table}.html", quick)
-    return found
+    return broken
 
 
 def _with_rows(table: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.support.paths import FOLDERS, MODULES, ROOT, SQL, TEST_MODULES, name_
 PYTHON = MODULES + TEST_MODULES
 SUPPORT = [path for path in TEST_MODULES if path.parent.name == "support"]
 #: Modules that run as a program of their own, beside the command line.
-PROGRAMS = ("expectations/server.py", "pipelines/demo/write.py")
+PROGRAMS = ("pipelines/demo/write.py",)
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)

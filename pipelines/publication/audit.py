@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import duckdb
 from rejse.expectations import one_pass
 from rejse.expectations.rules import view
 from rejse.pipelines.publication import catalogue_build
+from rejse.pipelines.runtime import signals
 from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.staging import StagedFile
 from rejse.sql import statements
@@ -106,11 +108,11 @@ def audit(
     Keys and laws between tables also see the `carried` rows of the customers with staged ones.
     """
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="rejse-audit-") as folder:
-        findings, n_rules = _decided(store, staged, carried, Path(folder))
+    with _folder() as folder:
+        findings, n_rules = _decided(store, staged, carried, folder)
         explained_by = None
         if any(finding.severity == "critical" for finding in findings):
-            findings, explained_by = _explained(store, staged, carried, findings, Path(folder))
+            findings, explained_by = _explained(store, staged, carried, findings, folder)
     report = Report(
         passed=all(finding.severity != "critical" for finding in findings),
         findings=tuple(findings),
@@ -132,8 +134,16 @@ def published(store: Path, files: Mapping[str, Sequence[str]], docs: Path | None
 
     `docs` is a folder for Data Docs. Raises AuditUnavailableError.
     """
-    with tempfile.TemporaryDirectory(prefix="rejse-audit-") as folder:
-        return _validated(store, files, None, docs, Path(folder))
+    with _folder() as folder:
+        return _validated(store, files, None, docs, folder)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Make a folder that is removed afterwards, also where a signal ends the process at once."""
+    with tempfile.TemporaryDirectory(prefix="rejse-audit-") as name:
+        signals.keep(Path(name))
+        yield Path(name)
 
 
 def _decided(
@@ -184,7 +194,7 @@ def _explained(
             replace(finding, examples=unexplained) if finding in critical else finding
             for finding in findings
         ], None
-    examples = {(found.table, found.rule): found.examples for found in validated}
+    examples = {(broken.table, broken.rule): broken.examples for broken in validated}
     return [
         replace(finding, examples=examples.get((finding.table, finding.rule), finding.examples))
         for finding in findings
@@ -211,7 +221,7 @@ def _validated(
             f"expected Great Expectations to end with findings, it ended with "
             f"{process.returncode}:\n{error}"
         )
-    return [_finding(found) for found in json.loads(answer.read_text(encoding="utf-8"))]
+    return list(map(_finding, json.loads(answer.read_text(encoding="utf-8"))))
 
 
 def _define(
