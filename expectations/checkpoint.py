@@ -26,12 +26,11 @@ _SHOWN = 20
 
 
 def main(request: Path, answer: Path) -> None:
-    """Answer a request: `database`, `rules` (table -> names, null: all) and `docs` (folder)."""
-    asked = json.loads(request.read_text(encoding="utf-8"))
+    """Answer a request: `database`, `rules` (names by table) and `docs` (a folder, or null)."""
+    asked, rules = json.loads(request.read_text(encoding="utf-8")), by_table()
     chosen = {
-        table: [rule for rule in rules if asked["rules"] is None or rule.name in names]
-        for table, rules in by_table().items()
-        if (names := (asked["rules"] or {}).get(table, ())) or asked["rules"] is None
+        table: [rule for rule in rules[table] if rule.name in names]
+        for table, names in asked["rules"].items()
     }
     docs = None if asked["docs"] is None else Path(asked["docs"])
     broken = findings(Path(asked["database"]), chosen, docs)

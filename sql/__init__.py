@@ -1,8 +1,9 @@
-"""The served SQL: macros, views, checks and questions, each a file with a header.
+"""The served SQL: macros, views, checks and their aggregates, questions: files with a header.
 
 A header says purpose, grain, key and sources (the tables and views it reads), one comment line
 each, and of a view a note where readers need one; views are run in the order of their sources.
-A view's comment follows from its header. A column needs a comment only where it means something
+Checks are the laws of the audit: their rows are the violations. Aggregates are what several checks
+read. A view's comment follows from its header. A column needs a comment only where it means something
 else than the column of its name in the first source that has one.
 """
 
@@ -39,7 +40,7 @@ class Script:
 
 @cache
 def scripts(kind: str) -> dict[str, Script]:
-    """All scripts of one folder (macros, views, checks, questions) by name."""
+    """All scripts of one folder (macros, views, aggregates, checks, questions) by name."""
     return {path.stem: parse(path) for path in sorted((FOLDER / kind).glob("*.sql"))}
 
 

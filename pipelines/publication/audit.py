@@ -22,7 +22,7 @@ from typing import Any
 import duckdb
 
 from rejse.expectations import one_pass
-from rejse.expectations.rules import view
+from rejse.expectations.rules import Law, by_table, view
 from rejse.pipelines.publication import catalogue_build
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.store.carry_forward import CarriedFiles
@@ -129,13 +129,22 @@ def audit(
     return report
 
 
-def published(store: Path, files: Mapping[str, Sequence[str]], docs: Path | None) -> list[Finding]:
-    """Validate all rules on the files of a publication by Great Expectations.
+def published(
+    store: Path, files: Mapping[str, Sequence[str]], docs: Path | None = None
+) -> tuple[list[Finding], int]:
+    """Validate the files of a publication by Great Expectations; return findings, n of rules.
 
     `docs` is a folder for Data Docs. Raises AuditUnavailableError.
     """
+    rules = {}
+    for name, own in by_table().items():
+        has_rows = any(files.get(stored) for stored in published_tables.TABLES[name].stored)
+        names = [rule.name for rule in own if has_rows or isinstance(rule, Law)]
+        if names:
+            rules[name] = names
     with _folder() as folder:
-        return _validated(store, files, None, docs, folder)
+        findings = _validated(store, files, rules, docs, folder)
+    return findings, sum(map(len, rules.values()))
 
 
 @contextmanager
@@ -202,10 +211,10 @@ def _explained(
 
 
 def _validated(
-    store: Path, files: Mapping[str, Sequence[str]], rules: Mapping[str, Sequence[str]] | None,
+    store: Path, files: Mapping[str, Sequence[str]], rules: Mapping[str, Sequence[str]],
     docs: Path | None, folder: Path,
 ) -> list[Finding]:  # fmt: skip
-    """Validate rules by name (None: all) in a process for Great Expectations alone."""
+    """Validate rules, named by table, in a process for Great Expectations alone."""
     database, request, answer = (folder / name for name in ("rows.duckdb", "request", "answer"))
     with duckdb.connect(str(database)) as con:
         _define(con, store, files)

@@ -29,7 +29,8 @@ def answer(
     """An answer of the customer; with a step it is the step's score, else the whole's."""
     name = f"j{of_journey:04d}"
     return {
-        "x_id": f"survey/{number}", "customer_key": key_of(CUSTOMERS[of_journey]), "journey_id": name,
+        "x_id": f"survey/{number}", "customer_key": key_of(CUSTOMERS[of_journey]),
+        "journey_id": name,
         "step_id": None if step is None else f"{name}-{step}", "instrument": "nps",
         "respondent_type": "customer", "level": "journey" if step is None else "touchpoint",
         "occurred_at": START + number * HOUR, "score01": u, "is_solicited": True,
