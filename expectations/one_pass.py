@@ -57,22 +57,24 @@ def counted(
         n_ranges: ranges of customers; no result depends on it.
     """
     con.execute("set timezone = 'UTC'")
+    sources = _sources(con, files)
     counts: dict[Rule, int] = {}
     laws: list[Law] = []
     for name, rules in rules_by_table().items():
         laws += [rule for rule in rules if isinstance(rule, Law)]
-        stored_names = published_tables.TABLES[name].stored
-        if paths := [path for stored_name in stored_names for path in files.get(stored_name, ())]:
-            source = _source(con, name, paths)
+        own = [sources[stored_] for stored_ in published_tables.TABLES[name].stored
+               if stored_ in sources]  # fmt: skip
+        if own:
+            source = f"({' union all by name '.join(f'select * from {part}' for part in own)})"
             counts |= _of_rows(con, source, [rule for rule in rules if isinstance(rule, RowRule)])
             for rule in rules:
                 if isinstance(rule, KeyRule):
                     counts[rule] = _repeated(con, source, rule, stored)
     whole = [law for law in laws if law.is_whole]
-    _define_tables(con, files, no_stored_rows, _sources(whole))
+    _define_tables(con, sources, no_stored_rows, _asked(whole))
     counts |= {law: _count(con, law.query) for law in whole}
     for low, high in ranges(n_ranges):
-        _define_tables(con, files, stored, _sources(laws), low, high)
+        _define_tables(con, sources, stored, _asked(laws), low, high)
         for script in statements("aggregates"):
             con.execute(f"create or replace temp table {script.name} as {script.text}")
         for law in laws:
@@ -85,7 +87,7 @@ def examples(con: duckdb.DuckDBPyConnection, files: Files, rule: Rule) -> tuple[
     """Return what breaks a law about all rows of a table: its shares. Others are not explained."""
     if not isinstance(rule, Law) or not rule.is_whole:
         return ()
-    _define_tables(con, files, no_stored_rows, _sources([rule]))
+    _define_tables(con, _sources(con, files), no_stored_rows, _asked([rule]))
     rows = con.execute(rule.query)
     names = [column[0] for column in rows.description]
     return tuple(
@@ -98,6 +100,11 @@ def ranges(n: int) -> Iterator[tuple[str, str | None]]:
     """Yield n ranges of customer keys that cover all: the first key, and the first after it."""
     bounds = ["", *(f"{number * PREFIXES // n:04x}" for number in range(1, n))]
     yield from zip(bounds, [*bounds[1:], None], strict=True)
+
+
+def _sources(con: duckdb.DuckDBPyConnection, files: Files) -> dict[str, str]:
+    """Return a query of all rows of each stored table that has any."""
+    return {name: _source(con, name, paths) for name, paths in files.items() if paths}
 
 
 def _source(con: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Path]) -> str:
@@ -181,7 +188,8 @@ def _has_repeated(
 
 
 def _define_tables(
-    con: duckdb.DuckDBPyConnection, files: Files, stored: StoredRows, sources: Sequence[str],
+    con: duckdb.DuckDBPyConnection, sources: Mapping[str, str], stored: StoredRows,
+    names: Sequence[str],
     low: str = "", high: str | None = None,
 ) -> None:  # fmt: skip
     """Make what laws read: rows of customers from `low` to before `high`, staged and stored.
@@ -193,7 +201,7 @@ def _define_tables(
     condition = " and ".join(bounds) or "true"
     if not low and high is not None:
         condition += " or customer_key is null"  # a row without customer breaks laws too
-    for name in sources:
+    for name in names:
         kinds = published_tables.schema(name)
         columns = [column for column in kinds.names if column in _words_of_laws()]
         listed = ", ".join(columns)
@@ -201,10 +209,8 @@ def _define_tables(
         rows = stored(name, columns, low, high)
         con.register(f"stored_{name}", shape.empty_table() if rows is None else rows)
         query = f"select {listed} from stored_{name}"
-        if paths := files.get(name):
-            query += (
-                f" union all select {listed} from {_source(con, name, paths)} where {condition}"
-            )
+        if name in sources:
+            query += f" union all select {listed} from {sources[name]} where {condition}"
         con.execute(f"create or replace temp view {name} as {query}")
         if name.endswith(LIVE):
             final = name.removesuffix(LIVE)
@@ -212,7 +218,7 @@ def _define_tables(
             con.execute(f"create or replace temp view v_{final} as {both}")
 
 
-def _sources(laws: Sequence[Law]) -> list[str]:
+def _asked(laws: Sequence[Law]) -> list[str]:
     """Return the stored tables that laws read; a table of final rows comes before its live one."""
     named = {source.removeprefix("v_") for law in laws for source in law.sources}
     for script in statements("aggregates"):

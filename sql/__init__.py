@@ -1,10 +1,10 @@
-"""The served SQL: macros, views, checks and their aggregates, questions: files with a header.
+"""The served SQL: macros, views, checks with their aggregates, questions: headed files.
 
 A header says purpose, grain, key and sources (the tables and views it reads), one comment line
 each, and of a view a note where readers need one; views are run in the order of their sources.
-Checks are the laws of the audit: their rows are the violations. Aggregates are what several checks
-read. A view's comment follows from its header. A column needs a comment only where it means something
-else than the column of its name in the first source that has one.
+Checks are laws of the audit: their rows are the violations. Aggregates are what several of them
+read. A view's comment follows from its header. A column needs a comment only where it means
+something else than the column of its name in the first source that has one.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 -- purpose: what a record is about is there: its journey, and the step of that journey
 -- severity: critical
 -- table: experience
--- sources: v_experience, v_journeys, v_steps
+-- sources: v_experience, v_journeys, lost_steps
 with without_journey as (
     select
         answers.customer_key,
-        answers.x_id
+        answers.journey_id,
+        null as step_id
     from v_experience as answers
     anti join v_journeys as journeys
         on
@@ -14,27 +15,20 @@ with without_journey as (
     where answers.journey_id is not null
 ),
 
-without_step as (
-    select
-        answers.customer_key,
-        answers.x_id
-    from v_experience as answers
-    anti join v_steps as steps
-        on
-            answers.customer_key = steps.customer_key
-            and answers.journey_id = steps.journey_id
-            and answers.step_id = steps.step_id
-    where answers.step_id is not null
-),
-
 wrong as (
     select * from without_journey
     union
-    select * from without_step
+    select
+        customer_key,
+        journey_id,
+        step_id
+    from lost_steps
+    where named_by = 'feedback'
     union
     select
         customer_key,
-        x_id
+        journey_id,
+        step_id
     from v_experience
     where (journey_id is null) != (join_method is null)
 )

@@ -1,33 +1,19 @@
 -- purpose: a piece of evidence hangs on steps that exist, the earlier one maybe in another journey
 -- severity: critical
 -- table: friction_evidence
--- sources: v_friction_evidence, v_steps
+-- sources: lost_steps
 with named as (
     select
         customer_key,
         journey_id,
-        step_id
-    from v_friction_evidence
-    union
-    select
-        customer_key,
-        null as journey_id,
-        prev_step_id as step_id
-    from v_friction_evidence
-    where prev_step_id is not null
+        step_id,
+        named_by
+    from lost_steps
 ),
 
 lost as (
-    select
-        named.customer_key,
-        named.journey_id,
-        named.step_id
-    from named
-    anti join v_steps as steps
-        on
-            named.customer_key = steps.customer_key
-            and named.step_id = steps.step_id
-            and coalesce(named.journey_id, steps.journey_id) = steps.journey_id
+    select * from named
+    where named_by = 'evidence'
 )
 
 select * from lost
