@@ -18,13 +18,15 @@ from tests.support.installation import installation, lines, once, row
 ROOT = Path(__file__).parent.parent
 #: What no command that reads a store has a use for.
 HEAVY = ("apache_beam", "great_expectations", "scipy", "vaderSentiment")
-CODE = f"""
+#: What a run that publishes has no use for: its audit is decided without.
+EXPLAINING = ("great_expectations", "pandas")
+CODE = """
 import sys
 from rejse.pipelines.cli import main
 try:
     main.main()
 except SystemExit as left:
-    print(left.code or 0, sorted(set({HEAVY!r}) & sys.modules.keys()))
+    print(left.code or 0, sorted({0!r} & sys.modules.keys()))
 """
 
 
@@ -46,12 +48,23 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )  # fmt: skip
 def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, ...]) -> None:
     configured = () if args == ("metrics",) else ("--config", "rejse.toml")
+    assert imported_by(place, HEAVY, *args, *configured) == "0 []"
+
+
+def imported_by(place: Path, modules: tuple[str, ...], *args: str) -> str:
+    """Exit code of a command, and those of the modules that it imported."""
     env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *args, *configured],
+        [sys.executable, "-c", CODE.replace("{0!r}", repr(set(modules))), *args],
         cwd=place, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_a_run_is_audited_without_great_expectations(place: Path) -> None:
+    (place / "b.jsonl").write_text(lines([row(9)]))
+    assert imported_by(place, EXPLAINING, "run", "--config", "rejse.toml") == "0 []"
+    assert len(list((place / "store" / "audits").glob("*.json"))) == 1
 
 
 def project() -> dict[str, list[str]]:
