@@ -69,12 +69,25 @@ def test_a_command_loads_what_it_uses(
     place: Path, args: tuple[str, ...], loaded: tuple[str, ...]
 ) -> None:
     configured = () if args[0] == "metrics" or "--help" in args else ("--config", "rejse.toml")
+    assert loaded_by(place, *args, *configured) == ["0", *loaded]
+
+
+def loaded_by(place: Path, *args: str) -> list[str]:
+    """Exit code of a command, and the heavy packages that it imported."""
     env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
-        [sys.executable, "-c", CODE, *args, *configured],
+        [sys.executable, "-c", CODE, *args],
         cwd=place, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1] == " ".join(("0", *loaded)), done.stderr
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_a_run_is_audited_without_great_expectations(place: Path) -> None:
+    (place / "b.jsonl").write_text(lines([row(9)]))
+    loaded = loaded_by(place, "run", "--config", "rejse.toml")
+    assert loaded[0] == "0"
+    assert {"great_expectations", "pandas", "altair"}.isdisjoint(loaded)
+    assert len(list((place / "store" / "audits").glob("*.json"))) == 1
 
 
 def project() -> dict[str, list[str]]:

@@ -175,14 +175,11 @@ def live(
 
 def _loop(settings: Settings, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
     """Run in a loop and print each result."""
-    from rejse.pipelines.publication.audit_client import Auditor
+    from rejse.pipelines.jobs.live import Loop, Pace
 
-    with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
-        from rejse.pipelines.jobs.live import Loop, Pace
-
-        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=args)
-        for result in loop.results():
-            _show(result, json)
+    loop = Loop(settings, Pace(*spans), beam_args=args)
+    for result in loop.results():
+        _show(result, json)
 
 
 def _show(result: RunResult, json: bool) -> None:
