@@ -1,12 +1,12 @@
 -- purpose: the outcome of a journey, and what came back after an end
 -- grain:   one row per journey (`outcome`); one row per end that was re-opened (`reopening`)
--- key:     journey_id (`outcome`); place of the re-opening event (`reopening`)
+-- key:     j (`outcome`); place of the re-opening event (`reopening`)
 -- sources: stepped, journey, types, settings
 create or replace table outcome as
 with
 mapped as (
     select
-        e.journey_id,
+        e.j,
         e.place,
         e.t,
         e.outcome,
@@ -15,41 +15,41 @@ mapped as (
         e.is_weak_end,
         coalesce(m.outcome_map[e.outcome], if(e.is_weak_end, 0, null)) as value
     from stepped as e
-    inner join journey as j on e.journey_id = j.journey_id
+    inner join journey as j on e.j = j.j
     inner join types as m on j.journey_type = m.name
 ),
 
 last_end as (
     select
-        journey_id,
+        j,
         max(place) filter (where is_end) as place
     from mapped
-    group by journey_id
+    group by j
 ),
 
 later as (
     select
-        m.journey_id,
+        m.j,
         max(m.place) as place,
         arg_max(m.t, m.place) as t,
         arg_max(m.is_weak_end, m.place) as is_weak_end,
         arg_max(m.outcome, m.place) as outcome,
         arg_max(m.value, m.place) as value
     from mapped as m
-    inner join last_end as l on m.journey_id = l.journey_id
+    inner join last_end as l on m.j = l.j
     where
         m.value is not null
         and (l.place is null or (m.place > l.place and m.direction <> 'outbound'))
-    group by m.journey_id
+    group by m.j
 ),
 
 -- how long anything followed that the company does not drive
 followed as (
     select
-        journey_id,
+        j,
         max(t) filter (where not is_company_driven) as until_t
     from stepped
-    group by journey_id
+    group by j
 ),
 
 decided as (
@@ -73,10 +73,10 @@ decided as (
         coalesce(u.until_t <= later.t, true) as is_last
     from journey as j
     inner join types as c on j.journey_type = c.name
-    inner join last_end on j.journey_id = last_end.journey_id
-    inner join followed as u on j.journey_id = u.journey_id
+    inner join last_end on j.j = last_end.j
+    inner join followed as u on j.j = u.j
     left join mapped as e on last_end.place = e.place
-    left join later on j.journey_id = later.journey_id
+    left join later on j.j = later.j
 ),
 
 judged as (
@@ -88,7 +88,7 @@ judged as (
 )
 
 select
-    journey_id,
+    j,
     if(is_closed, logged, null) as outcome,
     if(is_closed, worth, null) as outcome01,
     case
@@ -100,42 +100,54 @@ from judged;
 
 create or replace table reopening as
 with
+-- the last end before each event of a journey that has one
 after_end as (
     select
         place,
-        max(place) filter (is_end) over (
-            partition by journey_id order by place
-            rows between unbounded preceding and 1 preceding
+        max(if(is_end, place, null)) over (
+            partition by j order by place rows between unbounded preceding and 1 preceding
         ) as end_at
     from stepped
-),
-
-ended as materialized (
-    select
-        a.place,
-        a.end_at,
-        x.t as end_t,
-        x.session_id as end_session,
-        coalesce(x.outcome = 'sold', false) as is_after_sale
-    from after_end as a
-    inner join stepped as x on a.end_at = x.place
+    where j in (select e.j from stepped as e where e.is_end)
 ),
 
 -- who may come back: in another session, in time, and not with an end
 back as (
     select
         e.*,
-        d.end_at,
-        d.is_after_sale,
+        a.end_at,
+        coalesce(x.outcome = 'sold', false) as is_after_sale,
         coalesce(e.lifecycle = 'resume', false) and not e.is_caseless as is_resumed
-    from ended as d
-    inner join stepped as e on d.place = e.place
+    from (
+        select
+            j,
+            step,
+            session,
+            place,
+            t,
+            jtype,
+            intent,
+            direction,
+            lifecycle,
+            is_caseless
+        from stepped
+        where (direction = 'inbound' or lifecycle = 'resume') and not is_end
+    ) as e
+    inner join after_end as a on e.place = a.place
+    inner join (
+        select
+            place,
+            t,
+            session,
+            outcome
+        from stepped
+        where is_end
+    ) as x on a.end_at = x.place
     inner join types as c on c.name = coalesce(e.jtype, 'other')
     where
-        (e.direction = 'inbound' or e.lifecycle = 'resume')
-        and not e.is_end and e.session_id <> d.end_session
-        and e.t - d.end_t > (select s.session_gap from settings as s)
-        and e.t - d.end_t <= c.reopen_window
+        e.session <> x.session
+        and e.t - x.t > (select s.session_gap from settings as s)
+        and e.t - x.t <= c.reopen_window
 ),
 
 compared as (
@@ -145,14 +157,16 @@ compared as (
         coalesce(bool_or(b.intent = i.intent), true) as is_same_intent,
         -- after a sale only what is known to be the same agrees
         coalesce(
-            bool_or(b.intent = i.intent or is_shared(b.need_objects, i.need_objects)), false
+            bool_or(b.intent = i.intent or is_shared(n.need_objects, k.need_objects)), false
         ) as is_known_same,
         coalesce(is_other(
-            any_value(b.need_objects), flatten(list(i.need_objects)), any_value(b.need_product),
-            coalesce(list(i.need_product) filter (i.need_product is not null), [])
+            any_value(n.need_objects), flatten(list(k.need_objects)), any_value(n.need_product),
+            coalesce(list(k.need_product) filter (k.need_product is not null), [])
         ), false) as is_other_need
     from back as b
-    inner join stepped as i on b.journey_id = i.journey_id and b.end_at >= i.place
+    inner join numbered as n on b.place = n.place
+    inner join stepped as i on b.j = i.j and b.end_at >= i.place
+    inner join numbered as k on i.place = k.place
     group by b.place
 ),
 
@@ -169,23 +183,26 @@ first_back as (
             )
         )
         and not c.is_other_need
-    qualify row_number() over (partition by b.journey_id, b.end_at order by b.place) = 1
+    qualify row_number() over (partition by b.j, b.end_at order by b.place) = 1
 ),
 
 -- the last outcome of a journey, where it falls after the end
 settled as (
     select
-        l.journey_id,
+        l.j,
         max(l.place) as place
     from stepped as l
-    inner join journey as j on l.journey_id = j.journey_id
+    inner join journey as j on l.j = j.j
     inner join types as c on j.journey_type = c.name
-    where l.direction <> 'outbound' and coalesce(map_contains(c.outcome_map, l.outcome), false)
-    group by l.journey_id
+    where
+        l.outcome is not null and l.direction <> 'outbound'
+        and l.j in (select f.j from first_back as f)
+        and coalesce(map_contains(c.outcome_map, l.outcome), false)
+    group by l.j
 )
 
 select
     f.*,
     if(f.is_resumed or coalesce(l.place > f.end_at, false), 1.0, 0.5) as confidence
 from first_back as f
-left join settled as l on f.journey_id = l.journey_id;
+left join settled as l on f.j = l.j;
