@@ -1,5 +1,5 @@
--- purpose: joins run as they are written, the many rows first: rows that lie side by side (positional
---          joins) are taken for none by what else would turn joins round
+-- purpose: joins run as they are written, the many rows first: where rows lie side by side
+--          (positional joins) their number is not known to what turns joins round
 -- grain:   a setting
 -- key:     none
 -- sources: none

@@ -179,6 +179,11 @@ left join team_held as m
         and epoch_us(e.time) >= m.begin_t and epoch_us(e.time) < m.end_t
 order by o.event;
 
+-- nothing below looks at these
+drop table borne;
+drop table ordered;
+drop table hinted;
+
 create or replace view ev as
 select
     e.* exclude (customer_key, product_id, lifecycle_stage),

@@ -20,7 +20,7 @@ cased as (
 
 seekers as (
     select * from ev
-    where kase is null and customer in (select c.customer from ev as c where c.kase is not null)
+    where kase is null and customer in (select c.customer from cased as c)
 ),
 
 -- whether the last end of a case lies too far back for who seeks one
@@ -121,7 +121,12 @@ lent as (
         t,
         arg_min(own_type, place) as own_type
     from typed
-    where own_type is not null
+    where
+        own_type is not null
+        and customer in (
+            select y.customer from typed as y
+            where y.own_type is null
+        )
     group by all
 ),
 

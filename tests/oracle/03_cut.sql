@@ -16,7 +16,8 @@ select
     kase,
     thread_type,
     (row_number() over ())::int as thread
-from (select distinct customer, kase, thread_type from threaded) as every;
+from threaded
+group by customer, kase, thread_type;
 
 create or replace table numbered as
 with nth as (
@@ -403,3 +404,6 @@ from settled as f
 inner join numbered as h on f.place = h.place
 inner join begun as m on f.thread = m.thread and f.journey_no = m.journey_no
 order by h.event;
+
+drop table threaded;
+drop table visits;

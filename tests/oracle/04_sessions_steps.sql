@@ -121,17 +121,17 @@ joint as (
         inner join shared as a on o.j = a.j and o.activity_id = a.activity_id
         union all
         select
-            start_place,
-            null,
-            null,
+            start_place as place,
+            null as instance,
+            null as start_t,
             complete_t
         from paired
         union all
         select
-            complete_place,
-            null,
+            complete_place as place,
+            null as instance,
             start_t,
-            null
+            null as complete_t
         from paired
     ) as every
     group by place
@@ -186,12 +186,19 @@ silences as (
     window visits as (partition by j, family, is_message order by line)
 ),
 
-visits as (
+ordered as (
     select
         line,
-        begins,
+        begins
+    from silences
+    order by j, family, is_message, line
+),
+
+visits as (
+    select
+        *,
         row_number() over () as n
-    from (select * from silences order by j, family, is_message, line) as every
+    from ordered
 )
 
 -- the first line of the visit: what begins later here is found by a running maximum
@@ -259,6 +266,10 @@ from (
 ) as i
 left join spans as s on i.instance = s.instance and not i.is_alone
 order by i.event;
+
+drop table instances;
+drop table lined;
+drop table visited;
 
 create or replace view stepped as
 select

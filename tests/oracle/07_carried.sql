@@ -5,17 +5,11 @@
 -- sources: stepped, step, needs, declared_columns, settings
 create or replace table carried as
 with
-sourced as (
-    select
-        j,
-        list(source order by source) as sources
-    from (select distinct j, source from stepped) as every
-    group by j
-),
-
 logged as (
     select
         e.j,
+        min(e.source) as first_source,
+        max(e.source) as last_source,
         [
             if(count(e.activity) > 0, 'activity', null),
             if(count(e.channel) > 0, 'channel', null),
@@ -52,6 +46,20 @@ logged as (
     group by e.j
 ),
 
+-- most journeys have one source
+sourced as (
+    select
+        j,
+        list(distinct source order by source) as sources
+    from stepped
+    where
+        j in (
+            select l.j from logged as l
+            where l.first_source <> l.last_source
+        )
+    group by j
+),
+
 of_steps as (
     select
         j,
@@ -63,11 +71,11 @@ of_steps as (
 loaded as (
     select
         l.j,
-        r.sources,
+        coalesce(r.sources, [l.first_source]) as sources,
         list_concat(l.fields, s.fields) as fields
     from logged as l
-    inner join sourced as r on l.j = r.j
     inner join of_steps as s on l.j = s.j
+    left join sourced as r on l.j = r.j
 ),
 
 loads as (
@@ -75,7 +83,8 @@ loads as (
         sources,
         fields,
         row_number() over () as load
-    from (select distinct sources, fields from loaded) as every
+    from loaded
+    group by sources, fields
 )
 
 select

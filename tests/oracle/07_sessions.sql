@@ -88,19 +88,31 @@ united as (
     where is_session
 ),
 
+ordered as (
+    select
+        j,
+        session
+    from united
+    order by session
+),
+
 counted as (
     select
-        *,
+        session,
+        changed(j) as begins_journey,
         row_number() over () as n
-    from (select * from united order by session) as every
+    from ordered
+),
+
+numbered as (
+    select
+        session,
+        (n - running_max(if(begins_journey, n, null)) + 1)::int as seq
+    from counted
 )
 
 select
-    * exclude (n, begins_journey),
-    (n - running_max(if(begins_journey, n, null)) + 1)::int as seq
-from (
-    select
-        *,
-        changed(j) as begins_journey
-    from counted
-) as counted;
+    u.*,
+    n.seq
+from united as u
+inner join numbered as n on u.session = n.session;

@@ -99,16 +99,18 @@ group by j, field, basis;
 
 create or replace table info_request as
 with
+named as (
+    select distinct
+        step,
+        field
+    from field_use
+    where op in ('asked', 'verify')
+),
+
 asks as (
     select a.*
     from field_use as a
-    left join (
-        select distinct
-            step,
-            field
-        from field_use
-        where op in ('asked', 'verify')
-    ) as b on a.step = b.step and a.field = b.field
+    left join named as b on a.step = b.step and a.field = b.field
     where a.op = 'asked' or (a.op = 'given' and b.step is null)
 ),
 
@@ -126,7 +128,7 @@ known as (
             when a.basis = 2 then if(g2.step < a.step, g2, null)
             when g0.pos < a.pos and (a.basis = 0 or coalesce(g0.pos < g1.pos, true)) then g0
             when g1.pos < a.pos then g1
-        end as g,
+        end as gift,
         a.basis
     from asks as a
     left join gift as g0 on a.j = g0.j and a.field = g0.field and g0.basis = 0
@@ -136,22 +138,23 @@ known as (
 
 folded as (
     select
-        any_value(j) as j,
-        step,
-        field,
-        bool_or(g is not null) as is_reask,
-        arg_min(system_asking, pos) as system_asking,
-        min(asked_t) as occurred_t,
-        arg_min(g.system, pos) as system_known,
-        arg_min(g.step, pos) as known_step,
-        arg_min(g.t, pos) as known_since,
-        arg_min(greatest(basis, coalesce(g.basis, 0)), ((g is null)::bigint << 40) + pos)
-            as basis_code,
-        arg_min(pos, ((g is null)::bigint << 40) + pos) as proof_pos,
-        arg_min(g.pos, ((g is null)::bigint << 40) + pos) as known_pos,
-        min(pos) as ask_pos
-    from known
-    group by step, field
+        any_value(k.j) as j,
+        k.step,
+        k.field,
+        bool_or(k.gift is not null) as is_reask,
+        arg_min(k.system_asking, k.pos) as system_asking,
+        min(k.asked_t) as occurred_t,
+        arg_min(k.gift.system, k.pos) as system_known,
+        arg_min(k.gift.step, k.pos) as known_step,
+        arg_min(k.gift.t, k.pos) as known_since,
+        arg_min(
+            greatest(k.basis, coalesce(k.gift.basis, 0)), ((k.gift is null)::bigint << 40) + k.pos
+        ) as basis_code,
+        arg_min(k.pos, ((k.gift is null)::bigint << 40) + k.pos) as proof_pos,
+        arg_min(k.gift.pos, ((k.gift is null)::bigint << 40) + k.pos) as known_pos,
+        min(k.pos) as ask_pos
+    from known as k
+    group by k.step, k.field
 ),
 
 -- the first answer in the step against the last value before the ask

@@ -17,6 +17,7 @@ mapped as (
     from stepped as e
     inner join journey as j on e.j = j.j
     inner join types as m on j.journey_type = m.name
+    where e.outcome is not null or e.is_end or e.is_weak_end
 ),
 
 last_end as (
@@ -36,7 +37,7 @@ later as (
         arg_max(m.outcome, m.place) as outcome,
         arg_max(m.value, m.place) as value
     from mapped as m
-    inner join last_end as l on m.j = l.j
+    left join last_end as l on m.j = l.j
     where
         m.value is not null
         and (l.place is null or (m.place > l.place and m.direction <> 'outbound'))
@@ -73,8 +74,8 @@ decided as (
         coalesce(u.until_t <= later.t, true) as is_last
     from journey as j
     inner join types as c on j.journey_type = c.name
-    inner join last_end on j.j = last_end.j
     inner join followed as u on j.j = u.j
+    left join last_end on j.j = last_end.j
     left join mapped as e on last_end.place = e.place
     left join later on j.j = later.j
 ),
@@ -100,15 +101,49 @@ from judged;
 
 create or replace table reopening as
 with
--- the last end before each event of a journey that has one
+ends as (
+    select
+        j,
+        place,
+        t,
+        session,
+        coalesce(outcome = 'sold', false) as is_sale
+    from stepped
+    where is_end
+),
+
+first_end as (
+    select
+        j,
+        min(place) as place
+    from ends
+    group by j
+),
+
+later as (
+    select
+        e.j,
+        e.step,
+        e.session,
+        e.place,
+        e.t,
+        e.jtype,
+        e.intent,
+        e.direction,
+        coalesce(e.lifecycle = 'resume', false) and not e.is_caseless as is_resumed
+    from stepped as e
+    inner join first_end as f on e.j = f.j and e.place > f.place
+    where (e.direction = 'inbound' or e.lifecycle = 'resume') and not e.is_end
+),
+
+-- the last end before
 after_end as (
     select
-        place,
-        max(if(is_end, place, null)) over (
-            partition by j order by place rows between unbounded preceding and 1 preceding
-        ) as end_at
-    from stepped
-    where j in (select e.j from stepped as e where e.is_end)
+        e.place,
+        max(x.place) as end_at
+    from later as e
+    inner join ends as x on e.j = x.j and e.place > x.place
+    group by e.place
 ),
 
 -- who may come back: in another session, in time, and not with an end
@@ -116,33 +151,10 @@ back as (
     select
         e.*,
         a.end_at,
-        coalesce(x.outcome = 'sold', false) as is_after_sale,
-        coalesce(e.lifecycle = 'resume', false) and not e.is_caseless as is_resumed
-    from (
-        select
-            j,
-            step,
-            session,
-            place,
-            t,
-            jtype,
-            intent,
-            direction,
-            lifecycle,
-            is_caseless
-        from stepped
-        where (direction = 'inbound' or lifecycle = 'resume') and not is_end
-    ) as e
+        x.is_sale as is_after_sale
+    from later as e
     inner join after_end as a on e.place = a.place
-    inner join (
-        select
-            place,
-            t,
-            session,
-            outcome
-        from stepped
-        where is_end
-    ) as x on a.end_at = x.place
+    inner join ends as x on a.end_at = x.place
     inner join types as c on c.name = coalesce(e.jtype, 'other')
     where
         e.session <> x.session
@@ -150,24 +162,53 @@ back as (
         and e.t - x.t <= c.reopen_window
 ),
 
+intents as (
+    select
+        j,
+        intent,
+        min(place) as place
+    from stepped
+    where intent is not null and j in (select b.j from back as b)
+    group by j, intent
+),
+
+first_intent as (
+    select
+        j,
+        min(place) as place
+    from intents
+    group by j
+),
+
+-- what is known of needs before the end, for who names one
+needed as (
+    select
+        b.place,
+        bool_or(is_shared(n.need_objects, k.need_objects)) as is_shared_need,
+        is_other(
+            any_value(n.need_objects), flatten(list(k.need_objects)), any_value(n.need_product),
+            coalesce(list(k.need_product) filter (k.need_product is not null), [])
+        ) as is_other_need
+    from back as b
+    inner join numbered as n on b.place = n.place
+    inner join cut as i on b.j = i.j and b.end_at >= i.place
+    inner join numbered as k on i.place = k.place
+    where n.need_product is not null or len(n.need_objects) > 0
+    group by b.place
+),
+
 compared as (
     select
         b.place,
         -- no intent is known before the end, or this one
-        coalesce(bool_or(b.intent = i.intent), true) as is_same_intent,
+        b.intent is null or f.place is null or i.place is not null as is_same_intent,
         -- after a sale only what is known to be the same agrees
-        coalesce(
-            bool_or(b.intent = i.intent or is_shared(n.need_objects, k.need_objects)), false
-        ) as is_known_same,
-        coalesce(is_other(
-            any_value(n.need_objects), flatten(list(k.need_objects)), any_value(n.need_product),
-            coalesce(list(k.need_product) filter (k.need_product is not null), [])
-        ), false) as is_other_need
+        i.place is not null or coalesce(n.is_shared_need, false) as is_known_same,
+        coalesce(n.is_other_need, false) as is_other_need
     from back as b
-    inner join numbered as n on b.place = n.place
-    inner join stepped as i on b.j = i.j and b.end_at >= i.place
-    inner join numbered as k on i.place = k.place
-    group by b.place
+    left join first_intent as f on b.j = f.j and b.end_at >= f.place
+    left join intents as i on b.j = i.j and b.intent = i.intent and b.end_at >= i.place
+    left join needed as n on b.place = n.place
 ),
 
 first_back as (

@@ -48,6 +48,17 @@ levels as (
     ) = 1
 ),
 
+-- whose clock stands at times; all others show how long ago the journey started
+stopping as (
+    select distinct j from levels
+    where
+        is_working
+        or j in (
+            select e.j from stepped as e
+            where e.waiting_for = 'customer'
+        )
+),
+
 awaited as (
     -- the customer is awaited until he acts or somebody else is waited for
     select
@@ -65,7 +76,7 @@ awaited as (
             rows between unbounded preceding and current row
         ), false) as stands
     from stepped
-    where j in (select v.j from levels as v)
+    where j in (select v.j from stopping as v)
     window journey as (partition by j order by place)
 ),
 
@@ -115,9 +126,21 @@ running as (
 
 dues as (
     select
-        *,
+        j,
+        sla,
+        kind,
+        stands,
         if(is_working, reached_t(owner, t, rest), t + rest) as some_due
     from running
+    union all
+    select
+        j,
+        sla,
+        kind,
+        false as stands,
+        start_t + span as some_due
+    from levels
+    where span > 0 and j not in (select v.j from stopping as v)
 ),
 
 answers as (
@@ -144,7 +167,9 @@ judged as (
         if(d.stands, null, d.some_due) as due_t,
         d.some_due is not null as is_measured,
         m.t as met_t,
-        if(d.some_due is not null, m.run, null) as elapsed,
+        case
+            when d.some_due is not null then if(p.j is null, m.t - v.start_t, k.run)
+        end as elapsed,
         j.w,
         j.lateness,
         v.kind = 'response' or j.is_closed as is_settled
@@ -154,10 +179,12 @@ judged as (
     inner join dues as d
         on v.j = d.j and v.sla = d.sla and v.kind = d.kind
     left join answers as a on v.j = a.j
-    left join clocked as m
+    left join stopping as p on v.j = p.j
+    left join ev as m
         on
-            v.j = m.j and v.is_working = m.is_working
-            and m.place = if(v.kind = 'response', a.place, u.held_place)
+            if(v.kind = 'response', a.place, u.held_place) = m.place
+            and v.start_place <= m.place
+    left join clocked as k on m.place = k.place and v.is_working = k.is_working
 ),
 
 stated as (

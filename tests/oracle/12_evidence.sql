@@ -1,7 +1,8 @@
 -- purpose: pieces of friction of the launch kinds and channel switches, before ranking
 -- grain:   one row per piece
 -- key:     step, kind, detail
--- sources: session, journey, step, stepped, handoff, handoff_asked, info_request, promised, reopening
+-- sources: session, journey, step, stepped, handoff, handoff_asked, info_request, promised,
+--          reopening
 --          `proof_place`: the event whose work the friction made necessary; `waited_s`: measured
 create or replace table node_kind as
 select unnest([

@@ -17,9 +17,9 @@ given as (
         -- who gives one answer only contradicts no other
         and (u.j, u.field) in (
             select (v.j, v.field) from field_use as v
-            where v.op = 'given' and v.basis = 0
+            where v.op = 'given' and v.basis = 0 and v.value_hmac is not null
             group by v.j, v.field
-            having count(distinct v.value_hmac) > 1
+            having min(v.value_hmac) <> max(v.value_hmac)
         )
 ),
 
@@ -114,3 +114,6 @@ select
     format('{:09d}', place) || about as detail
 from followed
 where said <> said_before and coalesce(time < valid_before, true) and not is_move;
+
+-- nothing below looks at needs
+drop table numbered;

@@ -1,7 +1,8 @@
 -- purpose: the tables as they are published, named `o_<table>`
 -- grain:   as in the declared tables
 -- key:     as in the declared tables
--- sources: journey, step, step_name, session, inbound, gift, field_use, handoff, handoff_asked, info_request, promised, scored, score,
+-- sources: journey, step, step_name, session, inbound, gift, field_use, handoff, handoff_asked,
+--          info_request, promised, scored, score,
 --          final, busy
 create or replace view o_sessions as
 select
@@ -110,7 +111,7 @@ select
     q.step_id as prev_step_id,
     p.kind,
     if(
-        p.kind in (select n.kind from node_kind as n), 'node', 'edge'
+        p.kind in (select k.kind from node_kind as k), 'node', 'edge'
     ) as locus,
     case
         when p.kind = 'promise_broken' then p.owner
@@ -131,7 +132,7 @@ select
     p.severity,
     p.kind_rank::int as kind_rank,
     p.hazard,
-    p.hazard / sum(p.hazard) over (partition by p.j) as share,
+    p.hazard / s.friction_hazard as share,
     make_timestamptz(p.occurred_t) as occurred_at,
     p.minutes_customer,
     p.minutes_customer_basis,
@@ -143,6 +144,7 @@ select
     f.is_final
 from costed as p
 inner join journey as j on p.j = j.j
+inner join score as s on p.j = s.j
 inner join final as f on p.j = f.j
 inner join step as e on p.step = e.step
 inner join step_name as n on p.step = n.step
@@ -168,7 +170,7 @@ taken as (
 united as (
     select
         h.j,
-        h.giver as giver,
+        h.giver,
         h.step as taker,
         g.owner as from_owner,
         s.owner as to_owner,
@@ -283,11 +285,18 @@ inner join final as f on r.j = f.j;
 
 create or replace table o_journeys as
 with
+channels as (
+    select distinct
+        j,
+        channel
+    from stepped
+),
+
 by_channel as (
     select
         j,
         count(channel) as n_channels
-    from (select distinct j, channel from stepped) as every
+    from channels
     group by j
 ),
 
@@ -328,6 +337,11 @@ by_sale as (
     group by e.j
 ),
 
+waiting as (
+    select j from stepped
+    where waiting_for is not null or lifecycle in ('schedule', 'assign', 'suspend')
+),
+
 -- only of journeys in which anybody is said to wait
 gaps as (
     select
@@ -338,10 +352,7 @@ gaps as (
         owner_eff,
         t
     from stepped
-    where j in (
-        select w.j from stepped as w
-        where w.waiting_for is not null or w.lifecycle in ('schedule', 'assign', 'suspend')
-    )
+    where j in (from waiting)
     window journey as (partition by j order by pos)
 ),
 
@@ -388,11 +399,18 @@ repeats as (
     group by j
 ),
 
+places as (
+    select distinct
+        j,
+        silo
+    from step
+),
+
 silos as (
     select
         j,
         count(silo) as n_silos
-    from (select distinct j, silo from step) as every
+    from places
     group by j
 ),
 

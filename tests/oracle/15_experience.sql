@@ -3,7 +3,8 @@
 --          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
--- sources: records, persons, x_declared, person, stepped, step, journey, final, settings, x_frontiers
+-- sources: records, persons, person, x_declared, stepped, step, journey, final, settings,
+--          x_frontiers
 create or replace table x as
 with
 usual as (
@@ -70,13 +71,26 @@ felt as (
 -- a name is looked up, whenever its event was
 named as (
     select
-        x.place,
-        min(e.place) filter (where x.target <> e.id) as ref_place,
-        min(e.place) filter (where x.target = e.id) as id_place
-    from felt as x
-    inner join stepped as e on x.customer = e.customer
-    where x.target = e.id or (contains(x.target, '/') and x.target = e.source || '/' || e.id)
-    group by x.place
+        place,
+        min(event_place) filter (where is_ref) as ref_place,
+        min(event_place) filter (where not is_ref) as id_place
+    from (
+        select
+            x.place,
+            e.place as event_place,
+            false as is_ref
+        from ev as e
+        inner join felt as x on e.customer = x.customer and e.id = x.target
+        union all
+        select
+            x.place,
+            e.place as event_place,
+            true as is_ref
+        from ev as e
+        inner join felt as x on e.customer = x.customer and e.source || '/' || e.id = x.target
+        where contains(x.target, '/')
+    ) as every
+    group by place
 ),
 
 -- of the others the latest event at or before, else, of a conversation or a case, the first after
@@ -92,8 +106,8 @@ pairs as (
         coalesce(x.target = e.touchpoint, false) as is_target_place,
         not e.is_pushed
         and (x.journey_type is null or x.journey_type = j.journey_type) as is_own
-    from felt as x
-    inner join stepped as e on x.customer = e.customer
+    from stepped as e
+    inner join felt as x on e.customer = x.customer
     inner join journey as j on e.j = j.j
 ),
 
@@ -123,15 +137,15 @@ nearest as (
 ways as (
     select
         n.place,
-        unnest([
-            {'way': 1, 'method': 'event', 'event_place': m.ref_place},
-            {'way': 2, 'method': 'event', 'event_place': m.id_place},
-            {'way': 3, 'method': 'correlation', 'event_place': n.thread_place},
-            {'way': 4, 'method': 'correlation', 'event_place': n.target_thread_place},
-            {'way': 5, 'method': 'case', 'event_place': n.case_place},
-            {'way': 6, 'method': 'touchpoint', 'event_place': n.touchpoint_place},
-            {'way': 7, 'method': 'touchpoint', 'event_place': n.target_touchpoint_place},
-            {'way': 8, 'method': 'journey', 'event_place': n.own_place}
+        unnest([  -- noqa: AL03
+            { 'way': 1, 'method': 'event', 'event_place': m.ref_place },
+            { 'way': 2, 'method': 'event', 'event_place': m.id_place },
+            { 'way': 3, 'method': 'correlation', 'event_place': n.thread_place },
+            { 'way': 4, 'method': 'correlation', 'event_place': n.target_thread_place },
+            { 'way': 5, 'method': 'case', 'event_place': n.case_place },
+            { 'way': 6, 'method': 'touchpoint', 'event_place': n.touchpoint_place },
+            { 'way': 7, 'method': 'touchpoint', 'event_place': n.target_touchpoint_place },
+            { 'way': 8, 'method': 'journey', 'event_place': n.own_place }
         ], recursive := true)
     from nearest as n
     left join named as m on n.place = m.place
