@@ -56,15 +56,16 @@ def findings(
     broken: list[dict[str, Any]] = []
     with duckdb.connect(str(twin), read_only=True) as con:
         for table, own in rules.items():
-            quick = _validated(source, table, own, {"result_format": "BOOLEAN_ONLY"})
-            failed = {r.expectation_config.meta["rule"] for r in quick.results if not r.success}
-            again = [rule for rule in own if rule.name in failed]
-            if again:
-                quick = _validated(source, table, again, _with_rows(table))
-                by_name = {rule.name: rule for rule in again}
-                broken += [_finding(con, by_name, result) for result in quick.results]
+            outcome = _validated(source, table, own, {"result_format": "BOOLEAN_ONLY"})
+            failed = {_name(result) for result in outcome.results if not result.success}
+            if failed:
+                again = {rule.name: rule for rule in own if rule.name in failed}
+                with_rows = _validated(source, table, list(again.values()), _with_rows(table))
+                by_name = {_name(result): result for result in with_rows.results}
+                broken += [_finding(con, again[name], by_name[name]) for name in by_name]
+                outcome.results = [by_name.get(_name(r), r) for r in outcome.results]
             if docs is not None:
-                _write_page(docs / f"{table}.html", quick)
+                _write_page(docs / f"{table}.html", outcome)
     return broken
 
 
@@ -93,12 +94,14 @@ def _validated(
     return outcome
 
 
-def _finding(
-    con: duckdb.DuckDBPyConnection, by_name: Mapping[str, Rule], result: Any
-) -> dict[str, Any]:
+def _name(result: Any) -> str:
+    """Return the rule that a result is of."""
+    return str(result.expectation_config.meta["rule"])
+
+
+def _finding(con: duckdb.DuckDBPyConnection, rule: Rule, result: Any) -> dict[str, Any]:
     """Describe a broken rule; a rule that could not be validated at all counts as broken."""
     outcome = result.to_json_dict()
-    rule = by_name[outcome["expectation_config"]["meta"]["rule"]]
     counts = outcome["result"]
     rows = counts.get("unexpected_count", counts.get("observed_value", 0))
     (total,) = con.execute(

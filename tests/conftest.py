@@ -23,8 +23,8 @@ settings.load_profile("rejse")
 #: Folders, files and tests that run whole pipelines, start processes or look at large logs, so
 #: that `make check` leaves them out; and fixtures whose tests do.
 SLOW = (
-    "bench/", "pipelines/cli/test_audit", "pipelines/jobs/", "pipelines/maintenance/",
-    "pipelines/runtime/", "pipelines/schedules/", "pipelines/cli/test_care",
+    "bench/", "pipelines/cli/test_audit", "pipelines/cli/test_care", "pipelines/jobs/",
+    "pipelines/maintenance/", "pipelines/runtime/", "pipelines/schedules/",
     "pipelines/publication/test_as_of",
     "pipelines/publication/test_audit", "pipelines/publication/test_one_pass",
     "pipelines/publication/test_catalogue.py::test_a_con",
