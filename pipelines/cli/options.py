@@ -23,6 +23,15 @@ AsOf = Annotated[
         " (without a zone UTC, a day alone its first instant): the last one at or before it.",
     ),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes that read and score at most; without it one for each core."
+        " A small batch takes one.",
+    ),
+]
 CONFIG = Path("rejse.toml")
 
 

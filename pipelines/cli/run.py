@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
-from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
+from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -54,11 +54,14 @@ def run(
         str | None,
         typer.Option("--until", metavar="TIME", help="Take only what happened before then."),
     ] = None,
+    workers: Workers = None,
     json: Json = False,
 ) -> None:
-    """Read what is new, make journeys, audit them and publish. What follows -- goes to Beam.
+    """Read what is new, make journeys, audit them and publish.
 
-    Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
+    What follows -- goes to Beam, whose runner then does the work.
+
+    Example: [bold]rejse run --complete --workers 4[/bold]
     """
     from rejse.pipelines.config import complete_until as parsing
     from rejse.pipelines.jobs.request import RunRequest
@@ -77,6 +80,7 @@ def run(
         complete_until=parsing.parse([*(complete_until or ()), *(frontier or ())]),
         span=span,
         beam_args=tuple(args),
+        workers=workers,
     )
     _run(settings, request, json)
 
@@ -103,7 +107,7 @@ def _run(
     beginning: str = "reading the configuration",
 ) -> None:
     """Run what is requested and print the result; `beginning` is the first progress message."""
-    # Beam takes its time to import: what can be refused was refused before.
+    # The core takes its time to import: what can be refused was refused before.
     from rejse.pipelines.cli import terminal
     from rejse.pipelines.jobs.run import run as publish
 
@@ -116,6 +120,7 @@ def repair(
     since: Annotated[str, typer.Option("--from", metavar="TIME", help="Late events from then on.")],
     until: Annotated[str, typer.Option("--until", metavar="TIME", help="And before then.")],
     config: Config = CONFIG,
+    workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Bring in events that came too late; what was final is published again, with the reason.
@@ -125,10 +130,10 @@ def repair(
     from rejse.pipelines.jobs.request import RunRequest
 
     span = _span(since, until)
-    _run(settings_in(config), RunRequest("repair", span=span), json)
+    _run(settings_in(config), RunRequest("repair", span=span, workers=workers), json)
 
 
-def reconcile(config: Config = CONFIG, json: Json = False) -> None:
+def reconcile(config: Config = CONFIG, workers: Workers = None, json: Json = False) -> None:
     """Let stored journeys follow identity links that have changed; reads no source.
 
     [bold]rejse run[/bold] does it too, before it reads what is new.
@@ -137,7 +142,8 @@ def reconcile(config: Config = CONFIG, json: Json = False) -> None:
     """
     from rejse.pipelines.jobs.request import RunRequest
 
-    _run(settings_in(config), RunRequest("reconcile"), json, "comparing identity links")
+    request = RunRequest("reconcile", workers=workers)
+    _run(settings_in(config), request, json, "comparing identity links")
 
 
 def live(
@@ -149,6 +155,7 @@ def live(
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
     ] = "1h",
+    workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Run again and again over growing folders until stopped (Ctrl-C, SIGTERM).
@@ -167,17 +174,19 @@ def live(
             raise MisuseError(f"{option}: {fault}") from None
     settings = settings_in(config)
     try:
-        _loop(settings, spans, context.args, json)
+        _loop(settings, spans, context.args, workers, json)
     except (Exception, signals.Interrupted):
         if signals.received() is None:
             raise  # a signal is how a loop ends, whatever it came upon
 
 
-def _loop(settings: Settings, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
+def _loop(
+    settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool
+) -> None:
     """Run in a loop and print each result."""
     from rejse.pipelines.jobs.live import Loop, Pace
 
-    loop = Loop(settings, Pace(*spans), beam_args=args)
+    loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
     for result in loop.results():
         _show(result, json)
 

@@ -117,9 +117,9 @@ def increments(
 
     @cache  # what the first increment has read the second need not read again
     def gather(shards: tuple[Shard, ...]) -> pa.Table:
-        from rejse.pipelines.jobs.beam_links import gather_links
+        from rejse.pipelines.jobs.gather_links import gather_links
 
-        return gather_links(settings, shards, erased, limit)
+        return gather_links(settings, shards, erased, limit, request.workers)
 
     def with_links(increment: Increment) -> Increment:
         gathered = gather(increment.shards)

@@ -48,6 +48,7 @@ class Loop:
     pace: Pace
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
+    workers: int | None = None
     audit: Audit | None = audit
     _n_misses: int = 0  # runs in a row that missed a file
 
@@ -71,8 +72,9 @@ class Loop:
     def _once(self) -> RunResult | None:
         settings = reread_tables(self.settings)
         request = RunRequest(
-            shards=shards(settings, is_whole), beam_args=self.beam_args, audit=self.audit
-        )
+            shards=shards(settings, is_whole), beam_args=self.beam_args, workers=self.workers,
+            audit=self.audit,
+        )  # fmt: skip
         try:
             done = run(settings, request)
         except AnotherWriter:

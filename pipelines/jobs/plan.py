@@ -1,4 +1,4 @@
-"""From an increment to the plan of one Beam graph."""
+"""From an increment to the plan of one graph."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import DECLARING, Settings
 from rejse.pipelines.config.texts import TextSettings
+from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.increment import Increment
 from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.store import id_index
@@ -33,6 +34,8 @@ from rejse.transforms.schema.parameters import Rules
 
 EVENTS_PER_GROUP = 76_000
 MAX_GROUPS = 4096
+#: Groups for each worker beside the first, at least: the last groups are not done by all.
+GROUPS_PER_WORKER = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_PER_PART = 8
 #: What the key signs to make the salt under which ids are compared.
@@ -42,10 +45,11 @@ BYTES_PER_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything one Beam graph needs; it holds no secret, `key` is called where it is used.
+    """Everything one graph needs; it holds no secret, `key` is called where it is used.
 
     Attributes:
         shards: Pieces of files to read.
+        n_workers: Processes that do the work, where it is not Beam's.
         mappings: By kind of input and source.
         links: Identity links to follow; None where the installation keeps none.
         groups: Groups of customer buckets: memory follows the largest.
@@ -64,6 +68,7 @@ class Plan:
     """
 
     shards: tuple[Any, ...]
+    n_workers: int
     mappings: Mapping[str, Mapping[str, SourceMapping]]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
@@ -113,7 +118,7 @@ class Plan:
 
 
 def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
-    """Return all that the Beam graph of an increment needs, checked.
+    """Return all that the graph of an increment needs, checked.
 
     `scratch` is a folder for files of the run. Raises what mappings and operational tables raise.
     """
@@ -137,7 +142,10 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     if increment.links is not None:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
-    groups = _n_groups(increment.shards, request.min_groups) if increment.relink is None else 1
+    n_rows = count_rows(increment.shards)
+    n_workers = worker_pool.n_workers(n_rows, request.workers)
+    least = max(request.min_groups, GROUPS_PER_WORKER * (n_workers - 1))
+    groups = _n_groups(n_rows, least) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -147,7 +155,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         return Watermarks(disorder, request.complete_until, request.complete, latest, before)
 
     return Plan(
-        shards=increment.shards, mappings=mappings, key=settings.key,
+        shards=increment.shards, n_workers=n_workers, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
         data=data, links=_links(data, rules),
         rules=rules, clocks=InputWatermarks(watermarks("interaction"), watermarks("experience")),
@@ -191,14 +199,18 @@ def _watermarks_of(
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
 
 
-def _n_groups(shards: Iterable[Any], least: int) -> int:
+def _n_groups(n_rows: int, least: int) -> int:
     """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
-    rows = sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
-    return min(MAX_GROUPS, max(least, -(-rows // EVENTS_PER_GROUP)))
+    return min(MAX_GROUPS, max(least, -(-n_rows // EVENTS_PER_GROUP)))
+
+
+def count_rows(shards: Iterable[Any]) -> int:
+    """Return about how many rows the files of some shards have."""
+    return sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
 
 
 def _n_rows(path: Path) -> int:
-    """Return about how many rows a file has; only memory depends on it."""
+    """Return about how many rows a file has; no result depends on it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -31,7 +31,8 @@ class RunRequest:
         span: Of a repair the times of the late events to publish. Else only rows of these times
             are taken, and the files count as not read yet; records without a time are taken whole.
         shards: Pieces of files to look at; None: those of the configuration.
-        beam_args: Options of Beam.
+        beam_args: Options of Beam; without them the run does without Beam.
+        workers: Processes that read and score at most; None: one for each core.
         min_groups: Fewest groups of customer buckets; no result depends on it.
         audit: Audits what is staged; None publishes without.
     """
@@ -42,6 +43,7 @@ class RunRequest:
     span: TimeSpan | None = None
     shards: Sequence[Shard] | None = None
     beam_args: Sequence[str] = ()
+    workers: int | None = None
     min_groups: int = 4
     audit: Audit | None = audit
 

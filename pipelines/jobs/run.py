@@ -33,7 +33,7 @@ from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.log_tables import COUNTS
 
 if TYPE_CHECKING:
-    from rejse.pipelines.jobs.beam_graph import GraphOutput
+    from rejse.pipelines.jobs.graph import GraphOutput
     from rejse.pipelines.jobs.plan import Plan
 
 Status = Literal["published", "nothing_new", "audit_failed"]
@@ -83,20 +83,34 @@ def run(
     request = _checked(settings, request or RunRequest())
     with _open_for_writing(settings, request, now) as writer:
         for increment in increments(settings, writer, request, now):
-            # Beam takes its time to import: here there is something to run.
-            from rejse.pipelines.jobs.beam_graph import execute
+            # The core takes its time to import: here there is something to run.
             from rejse.pipelines.jobs.plan import plan_graph
 
             began = time.monotonic()
             with scratch_folder(settings.store, increment.run_id) as folder:
                 plan = plan_graph(settings, increment, folder)
                 with watched(folder, progress):
-                    output = execute(plan, request.beam_args)
+                    output = _execute(plan, request)
                 result = _publish(settings, writer, increment, plan, output, progress)
             result = replace(result, seconds=time.monotonic() - began)
             if result.status == "audit_failed":
                 break
         return result or _nothing_new(settings, writer.previous)
+
+
+def _execute(plan: Plan, request: RunRequest) -> GraphOutput:
+    """Run the graph: on Beam where options of Beam are given, else on this machine.
+
+    Raises whatever a worker raised.
+    """
+    if request.beam_args:
+        from rejse.pipelines.jobs import beam_graph
+
+        return beam_graph.execute(plan, request.beam_args)
+    from rejse.pipelines.jobs import local_graph, worker_pool
+
+    with worker_pool.workers(local_graph.GraphWorker(plan), plan.n_workers) as workers:
+        return local_graph.execute(plan, workers)
 
 
 def _checked(settings: Settings, request: RunRequest) -> RunRequest:

@@ -38,11 +38,15 @@ class StoppedError(RejseError):
 
 @dataclass
 class _State:
-    """Signals received by this process; `folders` are removed when it ends."""
+    """Signals received by this process; `folders` are removed when it ends.
+
+    `stoppable` ends processes that would still write into them.
+    """
 
     signal: int | None = None
     is_raised: bool = False
     folders: set[Path] = field(default_factory=set)
+    stoppable: list[Callable[[], None]] = field(default_factory=list)
     #: Held by the thread that reports the end: the main thread, or the listening one.
     ending: threading.Lock = field(default_factory=threading.Lock)
     #: Reports the end of a process of our own; None in other processes.
@@ -77,6 +81,16 @@ def check() -> None:
 def keep(folder: Path) -> None:
     """Register a folder to remove where the process must end at once."""
     _state.folders.add(folder)
+
+
+def keep_stoppable(stop: Callable[[], None]) -> None:
+    """Register what ends processes of the work where this one must end at once."""
+    _state.stoppable.append(stop)
+
+
+def forget_stoppable(stop: Callable[[], None]) -> None:
+    """Take back what `keep_stoppable` registered: its processes have ended."""
+    _state.stoppable.remove(stop)
 
 
 def heed(say: Callable[[int, str], None], grace: float = GRACE) -> None:
@@ -136,7 +150,9 @@ def end() -> bool:
 
 
 def leave(code: int) -> None:
-    """End the process with its threads, after removing the work's folders."""
+    """End the process with its threads, after ending the work and removing its folders."""
+    for stop in _state.stoppable:
+        stop()
     for folder in _state.folders:
         shutil.rmtree(folder, ignore_errors=True)
     for stream in (sys.stdout, sys.stderr):

@@ -25,6 +25,8 @@ def compression(path: Path) -> str | None:
 class ByteStream:
     """Stream of a file's bytes; after the last one `fault` is why it ended early, or None.
 
+    With a `span` (first byte, end) it is of these bytes only; the file is not compressed.
+
     `fault` is (reason, detail) with reason `truncated_file`, `damaged_file` or `compression_bomb`;
     all bytes before the fault were returned.
 
@@ -32,8 +34,10 @@ class ByteStream:
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.codec = path, compression(path)
+    def __init__(self, path: Path, span: tuple[int, int] | None = None) -> None:
+        self.path, self.codec = path, None if span else compression(path)
+        self.start = span[0] if span else 0
+        self._end = span[1] if span else None
         self.fault: tuple[str, str] | None = None
         self.given = 0
         self._open()
@@ -43,6 +47,8 @@ class ByteStream:
         self._stream = (
             pa.CompressedInputStream(self._file, self.codec) if self.codec else self._file
         )
+        if self.start:
+            self._file.seek(self.start)
 
     def __enter__(self) -> ByteStream:
         return self
@@ -56,8 +62,22 @@ class ByteStream:
         # The compressed stream is left to be freed: closing one that failed raises again.
         self._file.close()
 
+    @property
+    def position(self) -> int:
+        """Return the offset of the next byte, decompressed."""
+        return self.start + self.given
+
+    def block(self, size: int) -> bytes:
+        """Return the next `size` bytes or more, up to a multiple of `size` in the whole file.
+
+        So a piece of a file is read in the blocks in which the whole file is.
+        """
+        return self.read(size + -self.position % size)
+
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, fewer only before the end; empty at the end or at a fault."""
+        if self._end is not None:
+            size = min(size, self._end - self.position)
         if self.codec is None:
             data: bytes = self._stream.read(size)
             self.given += len(data)

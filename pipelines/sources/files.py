@@ -9,14 +9,14 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
 
 from rejse.pipelines.sources import read_parquet
-from rejse.pipelines.sources.decompress import ByteStream
+from rejse.pipelines.sources.decompress import ByteStream, compression
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
@@ -32,6 +32,10 @@ FORMATS: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+TEXT: dict[Format, type[JsonLines | Csv]] = {"json": JsonLines, "csv": Csv}
+NO_COLUMNS = pa.schema([])
+#: Bytes of a piece of a large text file, about.
+PIECE = 64 << 20
 #: Message for a ZIP archive.
 ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
@@ -55,10 +59,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of work: a file, or some row groups of a Parquet file.
+    """A piece of work: a file, some row groups of a Parquet file, or some bytes of another one.
 
     `file` is its name in positions and reports: the path below the glob's fixed part. `first_row`
-    is the number of its first row, from 1.
+    is the number of its first row, from 1. `span` is the first byte and the end.
     """
 
     source: str
@@ -67,6 +71,7 @@ class Shard:
     format: Format
     row_groups: tuple[int, ...] = ()
     first_row: int = 1
+    span: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,29 @@ def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
     ]
 
 
+def split(shard: Shard, size: int = PIECE) -> list[Shard]:
+    """Divide a large text file that is not compressed into shards of about `size` bytes.
+
+    Rows, their numbers and rejects are those of the whole file. Other shards stay as they are.
+    """
+    if shard.format not in TEXT or shard.span or compression(shard.path):
+        return [shard]
+    end = shard.path.stat().st_size
+    starts = [(0, 1)]
+    if end > size:
+        with ByteStream(shard.path) as stream:
+            for offset, row in TEXT[shard.format](NO_COLUMNS, "", "").boundaries(stream):
+                if offset - starts[-1][0] >= size and offset < end:
+                    starts.append((offset, row))
+    if len(starts) == 1:
+        return [shard]
+    ends = [*(offset for offset, _ in starts[1:]), end]
+    return [
+        replace(shard, first_row=row, span=(start, stop))
+        for (start, row), stop in zip(starts, ends, strict=True)
+    ]
+
+
 def format_of(path: Path) -> Format:
     """Detect the format by the name, without the suffix of a compression; else by the first bytes.
 
@@ -188,14 +216,14 @@ def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterato
         yield _refused(shard, raw_schema)
         return
     if shard.format == "parquet":
-        reader = Parquet(raw_schema, shard.source, shard.file)
-        for part in reader.parts(shard.path, shard.row_groups, shard.first_row):
+        row_groups = Parquet(raw_schema, shard.source, shard.file)
+        for part in row_groups.parts(shard.path, shard.row_groups, shard.first_row):
             rows = None if part.rows is None else arrow(part.rows)
             yield RawBatch(shard.source, shard.file, part.first, part.batch, rows, part.rejects)
         return
-    of_format = JsonLines if shard.format == "json" else Csv
-    with ByteStream(shard.path) as stream:
-        for block in of_format(raw_schema, shard.source, shard.file).parts(stream):
+    reader = TEXT[shard.format](raw_schema, shard.source, shard.file)
+    with ByteStream(shard.path, shard.span) as stream:
+        for block in reader.parts(stream, first_row=shard.first_row):
             yield from _batches(shard, block.batch, block.rows, block.rejects, batch_rows)
 
 

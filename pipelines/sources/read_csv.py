@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ BLOCK = 1 << 23
 DELIMITERS = ",;\t|"
 HEAD = 4096
 QUOTE, LINE, RETURN = 34, 10, 13
+#: Blank lines, which are no records; within quotes they are some text.
+BLANK = re.compile(rb"\n\r?\n")
 
 
 class Part(NamedTuple):
@@ -51,12 +54,31 @@ class Csv:
         self.names: list[str] = []
         self.delimiter = ","
 
-    def parts(self, stream: ByteStream, size: int = BLOCK) -> Iterator[Part]:
-        """Yield all rows of a stream, block by block."""
-        rest = self._header(stream, size)
-        row = 1
+    def boundaries(self, stream: ByteStream) -> Iterator[tuple[int, int]]:
+        """Yield where a piece can begin: an offset in the file and the number of the row there.
+
+        They end before a block whose records only a careful reading can count.
+        """
+        rest, row = self._header(stream, BLOCK), 1
+        while block := stream.block(BLOCK):
+            data = rest + block
+            cut, records = self._regular(data, last=False)
+            if not cut or data.startswith((b"\n", b"\r\n")) or BLANK.search(data):
+                return
+            row, rest = row + records, data[cut:]
+            yield stream.position - len(rest), row
+
+    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
+        """Yield all rows of a stream, block by block; a piece takes the header from its file."""
+        if stream.start:
+            with ByteStream(stream.path) as whole:
+                self._header(whole, size)
+            rest = b""
+        else:
+            rest = self._header(stream, size)
+        row = first_row
         while True:
-            block = stream.read(size)
+            block = stream.block(size)
             last = not block
             data = rest + block
             broken = last and stream.fault
@@ -94,7 +116,7 @@ class Csv:
 
     def _block(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
         """Read the whole records of a block; return rows, bytes used and number of records."""
-        cut = self._regular(data, last)
+        cut, _ = self._regular(data, last)
         if cut:
             try:
                 part, records = self._read(data[:cut], row)
@@ -103,25 +125,29 @@ class Csv:
                 pass  # the careful reading isolates what is not regular
         return self._careful(data, row, last)
 
-    def _regular(self, data: bytes, last: bool) -> int:
-        """Count the bytes of a block that are whole, regular records; 0 where it is not regular."""
+    def _regular(self, data: bytes, last: bool) -> tuple[int, int]:
+        """Count the bytes of a block that are whole, regular records, and their lines.
+
+        Both are 0 where the block is not regular.
+        """
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-            return 0
+            return 0, 0
         letters = np.frombuffer(data, dtype=np.uint8)
         lines = np.flatnonzero(letters == LINE)
         if b'"' in data:
             quotes = np.flatnonzero(letters == QUOTE)
             if not self._paired(letters, quotes):
-                return 0
+                return 0, 0
             lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
             if last and len(quotes) % 2:
-                return 0
+                return 0, 0
         if last and not data.endswith(b"\n"):
             lines = np.append(lines, len(data) - 1)
         if not len(lines) or np.diff(lines, prepend=-1).max() > RECORD:
-            return 0
+            return 0, 0
         cut = int(lines[-1]) + 1
-        return cut if len(data) - cut <= RECORD and _is_utf8(data[:cut]) else 0
+        is_whole = len(data) - cut <= RECORD and _is_utf8(data[:cut])
+        return (cut, len(lines)) if is_whole else (0, 0)
 
     def _paired(self, letters: Any, quotes: Any) -> bool:
         """Return whether quotes open after a delimiter, close before one, and double inside."""

@@ -64,10 +64,23 @@ class JsonLines:
             newlines_in_values=False,
         )
 
-    def parts(self, stream: ByteStream, size: int = BLOCK) -> Iterator[Part]:
+    def boundaries(self, stream: ByteStream) -> Iterator[tuple[int, int]]:
+        """Yield where a piece can begin: an offset in the file and the number of the row there.
+
+        They end before a line that is too long.
+        """
+        line = 1
+        while block := stream.block(BLOCK):
+            rest = len(block) - (block.rfind(b"\n") + 1)
+            if rest > RECORD:
+                return
+            line += block.count(b"\n")
+            yield stream.position - rest, line
+
+    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; row numbers are line numbers of the file."""
-        line, rest, skipping = 1, b"", False
-        while block := stream.read(size):
+        line, rest, skipping = first_row, b"", False
+        while block := stream.block(size):
             if line == 1 and not rest:
                 block = block.removeprefix(b"\xef\xbb\xbf")
             if skipping:  # inside a line that was refused as too long

@@ -20,8 +20,8 @@ from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
 from rejse.transforms.ingest import rejects as refusals
 
 ROWS = 131_072
-#: Rows a shard has at least, where the file has them.
-SHARD = 1_000_000
+#: Rows a shard has at least, where the file has them: few, so that one file feeds many workers.
+SHARD = 2 * ROWS
 #: A text column of fewer bytes a value was stored as codes of a dictionary.
 CODE = 3.0
 FAULTS = (pa.ArrowException, OSError, ValueError, MemoryError)

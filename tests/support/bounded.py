@@ -46,13 +46,12 @@ KEY = bytes(range(32))
 class Run:
     """One run over several transcripts, and each one's tables."""
 
-    def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
+    def __init__(self, transcripts: Sequence[Transcript], folder: Path, **given: Any) -> None:
         self.numbers = {transcript.name: number for number, transcript in enumerate(transcripts)}
         write(transcripts, folder)
         settings = load(folder / "rejse.toml")
-        self.result: RunResult = run(
-            settings, RunRequest(complete_until=transcripts[0].frontiers, audit=None)
-        )
+        request = RunRequest(complete_until=transcripts[0].frontiers, audit=None, **given)
+        self.result: RunResult = run(settings, request)
         self.con = connect(settings.store)
 
     def tables(self, transcript: Transcript) -> dict[str, Rows]:

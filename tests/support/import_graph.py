@@ -26,6 +26,7 @@ LAYERS = (
     ("transforms.feedback",),
     ("transforms.incremental",),
     ("transforms.core", "transforms.published_tables"),
+    ("transforms.steps",),
     ("transforms.ptransforms",),
     ("pipelines.runtime",),
     ("pipelines.config",),

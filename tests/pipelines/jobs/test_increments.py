@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,11 @@ from tests.support.law import SOAK
 
 CUSTOMERS = 30
 EVER = (-(2**62), 2**62)
-#: Groups of buckets by seed (the batch has four), and Beam's workers run by run.
+#: Groups of buckets by seed (the batch has four), and what executes run by run: here, or Beam.
 GROUPS = (64, 1, 7)
-WORKERS = (
-    ["--direct_num_workers=1"],
-    ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+EXECUTORS: tuple[dict[str, Any], ...] = (
+    {"beam_args": ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]},
+    {"workers": 1},
 )
 ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
 #: Orders of arrival, seeds, and into how many runs the rows are split; 20 seeds more in the soak.
@@ -48,8 +49,8 @@ def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts
     split = Arrivals([transcript], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
-        workers = WORKERS[part % len(WORKERS)]
-        split.run(is_last=part == parts - 1, beam_args=workers, min_groups=groups)
+        executor = EXECUTORS[part % len(EXECUTORS)]
+        split.run(is_last=part == parts - 1, min_groups=groups, **executor)
     if order == "late":
         repair = RunRequest("repair", span=EVER, min_groups=groups, audit=None)
         brought = run(split.settings, repair)

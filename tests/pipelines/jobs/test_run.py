@@ -15,7 +15,7 @@ import pytest
 from rejse.pipelines.cli import main
 from rejse.pipelines.config import settings
 from rejse.pipelines.config.complete_until import UnknownSourceError
-from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs import beam_graph, local_graph, stage_steps
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication import publish
@@ -34,6 +34,9 @@ from tests.support.installation import (
     once,
     row,
 )
+
+#: Options that choose Beam.
+BEAM = ("--runner=FnApiRunner",)
 
 
 @pytest.fixture(autouse=True)
@@ -311,19 +314,22 @@ def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
 # --- failure -----------------------------------------------------------------------------------
 
 
-def test_a_failing_worker_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("beam_args", [(), BEAM], ids=["local", "beam"])
+def test_a_failing_worker_leaves_no_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beam_args: tuple[str, ...]
+) -> None:
     project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     assert once(project).publication == 1
     (tmp_path / "a.jsonl").write_text(lines([row(0), row(1)]))
 
-    def breaks(writer: Any, path: Path) -> None:
-        there = sorted(path.parent.iterdir())
+    def breaks(stage: Any) -> Any:
+        there = sorted(stage._scratch.iterdir())
         raise ZeroDivisionError(f"a worker broke, {len(there)} files lie in its scratch")
 
     with monkeypatch.context() as patch:
-        patch.setattr(beam_graph, "_write_manifest", breaks)
+        patch.setattr(stage_steps.Stage, "finish_bundle", breaks)
         with pytest.raises(Exception, match=r"a worker broke, [1-9]"):
-            once(project)
+            once(project, beam_args=beam_args)
     assert not list(project.store.glob(".scratch-*"))
     with connect(project.store) as con:
         assert con.sql("select count(*) from events").fetchall() == [(1,)]
@@ -332,13 +338,13 @@ def test_a_failing_worker_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
-    execute = beam_graph.execute
+    execute = local_graph.execute
 
-    def loses(plan: Any, beam_args: list[str]) -> Any:
-        done = execute(plan, beam_args)
+    def loses(plan: Any, workers: Any) -> Any:
+        done = execute(plan, workers)
         return replace(done, counts={**done.counts, "kept": 1})
 
-    monkeypatch.setattr(beam_graph, "execute", loses)
+    monkeypatch.setattr(local_graph, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):
         once(project)
     assert not (project.store / "current").exists()

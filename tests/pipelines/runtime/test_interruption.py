@@ -15,13 +15,14 @@ import pytest
 from rejse.pipelines.config import settings
 from rejse.pipelines.store import delta_store
 from tests.support.installation import installation, lines, once, row
+from tests.support.processes import has_ended
 
 #: The command line.
 PROGRAM = """
 import os, signal, sys, threading
 from rejse.expectations import one_pass
 from rejse.pipelines.cli import main
-from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs import stage_steps
 from rejse.pipelines.runtime import signals
 """
 #: Its audit sends the signal, then goes on.
@@ -34,22 +35,46 @@ one_pass.counted = hit
 """
 #: Its first table of a run sends the signal, then goes on.
 HIT = """
-process = beam_graph._Stage.process
+process = stage_steps.Stage.process
 def hit(step, scored):
     os.kill(os.getpid(), signal.{name})
     yield from process(step, scored)
-beam_graph._Stage.process = hit
+stage_steps.Stage.process = hit
 """
-#: Its first table of a run sends the signal, and never ends.
+#: Its first table of a run sends the signal, and never ends: nor does the main thread hear it, as
+#: where a library blocks it.
 STUCK = """
 heed = signals.heed
 signals.heed = lambda close: heed(close, grace=0.0)
 def stuck(step, scored):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
     os.kill(os.getpid(), signal.{name})
     threading.Event().wait()
     yield
-beam_graph._Stage.process = stuck
+stage_steps.Stage.process = stuck
 """
+#: Two workers, of which one sends the signal to the run; both stay at work.
+POOL = """
+from rejse.pipelines.jobs import local_graph, worker_pool
+from tests.support import workers
+os.environ.update({{workers.TARGET: str(os.getpid()), workers.NUMBER: "{number}",
+                   workers.NOTE: "{note}"}})
+worker_pool.n_workers = lambda rows, most: 2
+local_graph.GraphWorker = workers.Signalling
+"""
+#: The same where the main thread does not hear it, so that the process ends at once.
+DEAF_POOL = (
+    POOL
+    + """
+heed = signals.heed
+signals.heed = lambda close: heed(close, grace=0.0)
+wait = worker_pool.wait
+def deaf(connections):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
+    return wait(connections)
+worker_pool.wait = deaf
+"""
+)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -93,6 +118,17 @@ def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> No
     assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
     assert nothing_is_left(place)
     assert once(settings.load(place)).counts["kept"] == 4
+
+
+@SIGNALS
+@pytest.mark.parametrize("how", [POOL, DEAF_POOL], ids=("at its next step", "at once"))
+def test_a_run_takes_its_workers_along(place: Path, number: signal.Signals, how: str) -> None:
+    note = place / "worker"
+    with called(place, "run", more=how.format(number=int(number), note=note)) as process:
+        (last,) = printed_lines(process)
+    assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
+    assert has_ended(int(note.read_text()))
+    assert nothing_is_left(place)
 
 
 def test_a_loop_leaves_the_run_at_work(place: Path) -> None:

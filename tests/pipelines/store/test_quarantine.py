@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs import local_graph
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import quarantine
 from rejse.pipelines.store.delta_store import Publication
@@ -117,15 +117,15 @@ def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
     once(project)
     kept = quarantined(project.store)
     (tmp_path / "a.jsonl").write_text(lines([row(0), row(1, time=None), row(2, time=None)]))
-    execute, seen = beam_graph.execute, []
+    execute, seen = local_graph.execute, []
 
-    def loses(plan: Any, beam_args: list[str]) -> Any:
-        done = execute(plan, beam_args)
+    def loses(plan: Any, workers: Any) -> Any:
+        done = execute(plan, workers)
         seen.extend(quarantined(project.store))
         return replace(done, counts={**done.counts, "kept": 7})
 
     with monkeypatch.context() as patch:
-        patch.setattr(beam_graph, "execute", loses)
+        patch.setattr(local_graph, "execute", loses)
         with pytest.raises(publish.BalanceError):
             once(project)
     assert len(kept) == 1 < len(seen)

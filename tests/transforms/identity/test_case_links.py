@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.config import raw_schema, settings
-from rejse.pipelines.jobs import beam_links
+from rejse.pipelines.jobs import gather_links
 from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.transforms.identity.resolve import CASE
 from tests.support.installation import (
@@ -81,4 +81,4 @@ def test_cases_are_asked_only_where_an_event_may_bear_one(
 ) -> None:
     more = "" if kind is None else f", {kind} as identitytype"
     (project.root / "map.sql").write_text(SELECT.replace(" from", f"{more} from"))
-    assert len(beam_links.sources_with_links(settings.load(project.root))) == telling
+    assert len(gather_links.sources_with_links(settings.load(project.root))) == telling

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.jobs.beam_graph import published_rejects
+from rejse.pipelines.jobs.stage_steps import published_rejects
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.feedback import validate as answer_rules
 from rejse.transforms.ingest import validate

@@ -10,7 +10,7 @@ from hypothesis import settings
 from rejse.transforms.incremental.merge_rows import event_cap_rejects
 from rejse.transforms.journeys import watermarks
 from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Watermarks
-from rejse.transforms.ptransforms import latest
+from rejse.transforms.steps import latest
 from tests.support import builders
 from tests.support.law import examples
 

@@ -1,0 +1,80 @@
+"""The law of executors: Beam, this process and pools of workers publish the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import worker_pool
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
+from tests.support import equal_stores, strategies
+from tests.support.company import company
+from tests.support.increments import Arrivals, contents, with_copies
+
+#: How a run is executed, by what its request says. Beam's graph is the definition.
+BEAM: dict[str, Any] = {"beam_args": ["--runner=FnApiRunner"]}
+LOCAL: tuple[dict[str, Any], ...] = ({"workers": 1}, {"workers": 2}, {"workers": 4})
+EVER = (-(2**62), 2**62)
+PARTS = 2
+
+
+@pytest.fixture(autouse=True)
+def _as_many_workers_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_pool, "n_workers", lambda rows, most: most or 1)
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+
+
+def increments(folder: Path, how: dict[str, Any]) -> tuple[dict[str, list[str]], Counter[str]]:
+    """Rows of all tables after runs over late and shuffled rows and a repair, and all counts."""
+    folder.mkdir()
+    transcript = with_copies(strategies.many_felt(2, 30), 2)
+    arrivals = Arrivals([transcript], folder, PARTS, "late", 2)
+    counts: Counter[str] = Counter()
+    for part in range(PARTS):
+        arrivals.arrive(part)
+        counts.update(arrivals.run(is_last=part == PARTS - 1, **how).counts)
+    repair = RunRequest("repair", span=EVER, audit=None, **how)
+    counts.update(run(arrivals.settings, repair).counts)
+    return contents(arrivals.settings), counts
+
+
+def test_increments_and_a_repair_are_the_same(tmp_path: Path) -> None:
+    tables, counts = increments(tmp_path / "beam", BEAM)
+    assert counts["kept"] > 100 and counts["duplicate"] > 0
+    for how in LOCAL[:2]:
+        other, other_counts = increments(tmp_path / str(how["workers"]), how)
+        assert {name for name in tables if tables[name] != other[name]} == set(), how
+        assert other_counts == counts, how
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("company")
+    company(folder, 300)
+    return folder
+
+
+def published(folder: Path, how: dict[str, Any], store: Path) -> Any:
+    installed = settings.load(folder / "rejse.toml").model_copy(update={"store": store})
+    return run(installed, RunRequest(complete=True, audit=None, **how))
+
+
+def test_the_made_company_is_the_same(made: Path, tmp_path: Path) -> None:
+    """With all kinds of input, several files and sources, rejects and texts."""
+    by_beam = published(made, BEAM, tmp_path / "beam")
+    for how in LOCAL:
+        store = tmp_path / str(how["workers"])
+        result = published(made, how, store)
+        for name in ("counts", "reasons", "notes", "tables", "frontiers"):
+            assert getattr(result, name) == getattr(by_beam, name), (how, name)
+        different = [
+            str(table)
+            for table in equal_stores.compare(tmp_path / "beam", store)
+            if table.differences
+        ]
+        assert different == [], how
