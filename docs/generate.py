@@ -341,9 +341,10 @@ def views() -> Iterator[str]:
     """Every served view, question and check with its purpose."""
     yield from ("# Views, questions and checks", "")
     yield 'Views are part of every catalogue: `rejse sql "from v_rates"`. A question is a file:'
-    yield "`rejse sql --file headline`. A check is an audit rule: its rows are the violations."
+    yield "`rejse sql --file headline`. A check is an audit rule: its rows are the violations. An"
+    yield "aggregate is what several checks read."
     yield ""
-    for kind in ("views", "questions", "checks"):
+    for kind in ("views", "questions", "checks", "aggregates"):
         yield from (f"## {kind.capitalize()}", "")
         rows = [
             (f"`{name}`", script.header["purpose"], script.header.get("grain", ""))

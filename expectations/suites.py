@@ -1,62 +1,45 @@
-"""List the suites: one entry a table, its expectations made from its declaration and laws."""
+"""Make the suites of Great Expectations: one a table, from its rules."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import Any
 
 import great_expectations.expectations as gxe
 
-from rejse.expectations import declared, interactions
-from rejse.transforms.published_tables import TABLES
-from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.expectations.gx_stateless import serialised_once
+from rejse.expectations.rules import ColumnRule, KeyRule, Law, RowRule, Rule
 
 
-@dataclass(frozen=True)
-class Suite:
-    """What must hold of `table`; `row` are the columns by which a report names a row.
-
-    Optional tables are filled by some installations only: empty ones are not audited.
-    """
-
-    table: str
-    row: tuple[str, ...]
-    is_optional: bool = False
-
-    @property
-    def published(self) -> tuple[str, ...]:
-        """Tables that hold the rows: the final ones, and those that may still change."""
-        return TABLES[self.table].stored
-
-    @property
-    def view(self) -> str:
-        """Return the view of all the rows."""
-        return self.table if len(self.published) == 1 else f"v_{self.table}"
-
-    def expectations(self) -> list[gxe.Expectation]:
-        """Make the expectations: declared columns and key, row rules of the contract, laws."""
-        table, rows = TABLES[self.table], []
-        columns = list(table.columns)
-        if self.table == interactions.TABLE:
-            columns, rows = interactions.contract(), interactions.rules()
-        laws = declared.laws(self.table)
-        return [*declared.columns(columns), *rows, declared.key(table.key), *laws]
+def expectations(rules: Iterable[Rule]) -> list[gxe.Expectation]:
+    """Make an expectation of each rule."""
+    return [_expectation(rule) for rule in rules]
 
 
-SUITES = (
-    Suite(interactions.TABLE, ("source", "id")),
-    Suite("journeys", ("journey_id",)),
-    Suite("steps", ("step_id", "journey_id")),
-    Suite("friction_evidence", ("evidence_id", "journey_id")),
-    Suite("experience", (CUSTOMER_KEY, "x_id"), is_optional=True),
-    Suite("journey_experience", ("journey_id",), is_optional=True),
-)
+def _expectation(rule: Rule) -> gxe.Expectation:
+    match rule:
+        case ColumnRule(promise="required", column=column):
+            return _of(rule, gxe.ExpectColumnValuesToNotBeNull, column=column.name)
+        case ColumnRule(promise="values", column=column):
+            values = list(column.values)
+            return _of(rule, gxe.ExpectColumnValuesToBeInSet, column=column.name, value_set=values)
+        case ColumnRule(column=column):
+            return _of(
+                rule, gxe.ExpectColumnValuesToBeBetween, column=column.name,
+                min_value=column.low, max_value=column.high,
+            )  # fmt: skip
+        case KeyRule(columns=(column,)):
+            return _of(rule, gxe.ExpectColumnValuesToBeUnique, column=column)
+        case KeyRule(columns=columns):
+            return _of(rule, gxe.ExpectCompoundColumnsToBeUnique, column_list=list(columns))
+        case RowRule(query=query) | Law(query=query):
+            doubled = query.replace("{", "{{").replace("}", "}}")  # Great Expectations formats it
+            return _of(rule, gxe.UnexpectedRowsExpectation, unexpected_rows_query=doubled)
+    raise TypeError(f"expected a rule of a column, key, row or law, came {rule!r}")
 
 
-def chosen(rows: Mapping[str, int]) -> list[Suite]:
-    """Choose the suites of a publication with so many `rows` by table."""
-    return [
-        suite
-        for suite in SUITES
-        if not suite.is_optional or any(rows.get(name, 0) for name in suite.published)
-    ]
+def _of(rule: Rule, kind: Any, **arguments: Any) -> gxe.Expectation:
+    """Make an expectation of a `kind` of Great Expectations that carries the rule's name."""
+    return serialised_once(kind)(
+        description=rule.description, severity=rule.severity, meta={"rule": rule.name}, **arguments
+    )

@@ -1,9 +1,10 @@
-"""The served SQL: macros, views, checks and questions, each a file with a header.
+"""The served SQL: macros, views, checks with their aggregates, questions: headed files.
 
 A header says purpose, grain, key and sources (the tables and views it reads), one comment line
 each, and of a view a note where readers need one; views are run in the order of their sources.
-A view's comment follows from its header. A column needs a comment only where it means something
-else than the column of its name in the first source that has one.
+Checks are laws of the audit: their rows are the violations. Aggregates are what several of them
+read. A view's comment follows from its header. A column needs a comment only where it means
+something else than the column of its name in the first source that has one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Script:
 
 @cache
 def scripts(kind: str) -> dict[str, Script]:
-    """All scripts of one folder (macros, views, checks, questions) by name."""
+    """All scripts of one folder (macros, views, aggregates, checks, questions) by name."""
     return {path.stem: parse(path) for path in sorted((FOLDER / kind).glob("*.sql"))}
 
 

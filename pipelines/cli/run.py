@@ -184,14 +184,11 @@ def _loop(
     settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool
 ) -> None:
     """Run in a loop and print each result."""
-    from rejse.pipelines.publication.audit_client import Auditor
+    from rejse.pipelines.jobs.live import Loop, Pace
 
-    with Auditor() as auditor:  # starts while the first run is at work
-        from rejse.pipelines.jobs.live import Loop, Pace
-
-        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=args, workers=workers)
-        for result in loop.results():
-            _show(result, json)
+    loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
+    for result in loop.results():
+        _show(result, json)
 
 
 def _show(result: RunResult, json: bool) -> None:

@@ -12,8 +12,8 @@ from rejse.pipelines.config.settings import Settings
 
 #: Suffixes of files that decide results.
 CODE = (".py", ".txt", ".sql")
-#: Folders of the SQL that a publication is served with.
-SERVED = ("macros", "views", "checks")
+#: Folders of the SQL that a publication is served with, or audited by.
+SERVED = ("macros", "views", "aggregates", "checks")
 
 
 def core_version(settings: Settings) -> str:

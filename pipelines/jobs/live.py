@@ -17,7 +17,7 @@ from rejse.pipelines.jobs.arriving_files import MAX_MISSES, is_whole, shards
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
-from rejse.pipelines.publication import audit_client as auditing
+from rejse.pipelines.publication.audit import Audit, audit
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
 
@@ -49,7 +49,7 @@ class Loop:
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
     workers: int | None = None
-    audit: auditing.Audit | None = auditing.audit
+    audit: Audit | None = audit
     _n_misses: int = 0  # runs in a row that missed a file
 
     def results(self) -> Iterator[RunResult]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rejse.pipelines.publication import audit_client
-from rejse.pipelines.publication.audit_client import Audit
+from rejse.pipelines.publication.audit import Audit, audit
 
 if TYPE_CHECKING:
     from rejse.pipelines.sources.files import Shard
@@ -46,7 +45,7 @@ class RunRequest:
     beam_args: Sequence[str] = ()
     workers: int | None = None
     min_groups: int = 4
-    audit: Audit | None = audit_client.audit
+    audit: Audit | None = audit
 
     def __post_init__(self) -> None:
         if self.mode == "repair" and self.span is None:

@@ -15,7 +15,7 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.scratch import Progress, scratch_folder, watched
 from rejse.pipelines.publication import catalogue_build, unjoined
 from rejse.pipelines.publication import publish as publication
-from rejse.pipelines.publication.audit_client import AuditError
+from rejse.pipelines.publication.audit import AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import files, positions
@@ -179,21 +179,17 @@ def _publish(
         *output.files,
         *carry_forward.reuse_equal(settings.store, increment.base, dimensions),
     )
-    carried, beside = None, []
+    carried = None
     if increment.base is not None:
         carried = carry_forward.carry_forward(
             settings.store, increment.base, output.replaced, plan.texts_from, increment.reread,
             output.files,
         )  # fmt: skip
-        beside = list(carried.slices(plan.scratch)) if audit else []
     result = RunResult(
         run.run_id, "published", None, run.counts, run.reasons, run.notes, frontiers=run.frontiers
     )
     try:
-        done = publication.publish(
-            writer, staged, run, audit=audit, carried=carried.files if carried else None,
-            beside=beside,
-        )  # fmt: skip
+        done = publication.publish(writer, staged, run, audit=audit, carried=carried)
     except AuditError as fault:
         findings = tuple(map(str, fault.report.findings))
         return replace(result, status="audit_failed", findings=findings)

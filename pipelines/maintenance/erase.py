@@ -33,7 +33,7 @@ from rejse.pipelines.config import dimension_files, fingerprint
 from rejse.pipelines.config.retention import JOURNEYS
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.maintenance import vacuum as cleaning
-from rejse.pipelines.publication import audit_client, publish
+from rejse.pipelines.publication import audit, publish
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import (
@@ -437,9 +437,7 @@ def _clean(store: Path) -> tuple[int, int]:
     vacuumed = cleaning.clean(
         store, 1 + max(publication.published_at for publication in publications)
     )
-    reports = sorted(
-        (store / audit_client.FOLDER).glob("*.json")
-    )  # they name rows; also of failed runs
+    reports = sorted((store / audit.FOLDER).glob("*.json"))  # they name rows; also of failed runs
     sizes = [path.stat().st_size for path in reports]
     for path in reports:
         path.unlink()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from rejse.pipelines.publication import audit_client, catalogue, catalogue_cache, publish
+from rejse.pipelines.publication import audit, catalogue, catalogue_cache, publish
 from rejse.pipelines.store import delta_log, file_index
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
@@ -105,9 +105,7 @@ def _catalogues(store: Path, kept: Sequence[Publication]) -> list[Path]:
 
 def _audits(store: Path, expired: Sequence[Publication]) -> list[Path]:
     """List audit reports of runs whose publications have expired."""
-    reports = [
-        store / audit_client.FOLDER / f"{publication.run_id}.json" for publication in expired
-    ]
+    reports = [store / audit.FOLDER / f"{publication.run_id}.json" for publication in expired]
     return [path for path in dict.fromkeys(reports) if path.exists()]
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from rejse.pipelines.publication import audit_client as auditing
+from rejse.pipelines.publication import audit as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
-from rejse.pipelines.publication.audit_client import Audit, AuditError, Report
+from rejse.pipelines.publication.audit import Audit, AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
+from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
@@ -62,8 +63,7 @@ def publish(
     run: Run,
     *,
     audit: Audit | None = auditing.audit,
-    carried: Mapping[str, Sequence[StagedFile]] | None = None,
-    beside: Sequence[StagedFile] = (),
+    carried: CarriedFiles | None = None,
 ) -> Publication:
     """Publish the staged files, and those `carried` forward, as the whole content of their tables.
 
@@ -73,9 +73,8 @@ def publish(
         writer: the right to write to the store.
         staged: files of the run.
         run: counts, sources and configuration of the run.
-        audit: None leaves Great Expectations out, and the publication records that.
-        carried: files of the previous publication to name again, by table.
-        beside: files that the audit reads beside the staged ones.
+        audit: None leaves the audit out, and the publication records that.
+        carried: files of the previous publication to name again.
 
     Raises:
         BalanceError: rows are unaccounted for.
@@ -86,9 +85,11 @@ def publish(
     check_balance(run)
     store, previous = writer.store, writer.previous
     number = writer.number
-    audited = _by_table(store, [*staged, *beside])
-    report = _refuse_failed(audit(store, audited, run.run_id)) if audit else None
-    carried_files = [file for files in (carried or {}).values() for file in files]
+    report = audit(store, _by_table(store, staged), carried, run.run_id) if audit else None
+    if report is not None and not report.passed:
+        raise AuditError(report)
+    kept = {} if carried is None else carried.files
+    carried_files = [file for files in kept.values() for file in files]
     by_table = _by_table(store, [*staged, *carried_files])
     state = "skipped" if report is None else ("warned" if report.findings else "passed")
     publication = run.publication(number, storage.after(previous), state)
@@ -182,12 +183,6 @@ def _is_committed(store: Path, name: str) -> bool:
     """Return whether a table without rows is committed: not one that the store never had."""
     is_rare = published_tables.table_of(name).lifecycle in ("snapshot", "log")
     return not is_rare or storage.head(store, name) >= 0
-
-
-def _refuse_failed(report: Report) -> Report:
-    if not report.passed:
-        raise AuditError(report)
-    return report
 
 
 def _commit_tables(

@@ -7,7 +7,7 @@ without them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,6 @@ from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED, REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-#: Customers whose rows are written for the audit at once.
-CUSTOMERS_AT_ONCE = 50_000
 #: Lifecycles of tables that each run writes whole: nothing is carried forward.
 WRITTEN_WHOLE = ("snapshot", "log")
 #: No keys.
@@ -44,22 +42,26 @@ class CarriedFiles:
     files: Mapping[str, Sequence[StagedFile]]
     customers: pa.Array
 
-    def slices(self, scratch: Path) -> Iterator[StagedFile]:
-        """Write the carried rows of the rescored customers below `scratch` for the audit.
+    def rows(self, table: str, columns: list[str], low: str, high: str | None) -> pa.Table | None:
+        """Read the carried rows of rescored customers from `low` to before `high` (None: no end).
 
-        Together with the staged rows they are all rows of these customers.
+        Together with the staged rows they are all rows of these customers. A column that the files
+        lack is null; None where there are no rows.
         """
-        names = {table: [file.path for file in files] for table, files in self.files.items()}
-        tables, folder = PublishedTables(self.store, names), scratch / "slices"
-        for table in names:
-            if CUSTOMER_KEY not in published_tables.schema(table).names:
-                continue
-            for start in range(0, len(self.customers), CUSTOMERS_AT_ONCE):
-                rows = tables.rows(table, self.customers.slice(start, CUSTOMERS_AT_ONCE))
-                file = None if rows is None else staging.write(folder, table, rows)
-                if file is not None:
-                    path = (folder / file.path).relative_to(self.store).as_posix()
-                    yield replace(file, path=path)
+        customers = self.customers.filter(pc.greater_equal(self.customers, low))
+        if high is not None:
+            customers = customers.filter(pc.less(customers, high))
+        named = {table: [file.path for file in self.files.get(table, ())]}
+        read = list(dict.fromkeys((CUSTOMER_KEY, *columns)))
+        rows = PublishedTables(self.store, named).rows(table, customers, read)
+        if rows is None:
+            return None
+        kinds = published_tables.schema(table)
+        return pa.table({
+            name: rows.column(name) if name in rows.column_names
+            else pa.nulls(rows.num_rows, kinds.field(name).type)
+            for name in columns
+        })  # fmt: skip
 
 
 def published(store: Path, publication: Publication) -> PublishedTables:

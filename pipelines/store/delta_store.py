@@ -187,13 +187,26 @@ class _TableState:
 
 def _state(store: Path, table: str, version: int | None = None) -> _TableState:
     """Return the state of a table at a version, by default the newest one."""
-    with os.scandir(store / table / "_delta_log") as entries:
-        stats = sorted((entry.name, entry.stat()) for entry in entries)
-    log = tuple((name, at.st_ino, at.st_mtime_ns, at.st_size) for name, at in stats)
+    log = _log_entries(store / table / "_delta_log")
     if version is None:
-        stems = [name.partition(".")[0] for name, *_ in log]
-        version = max((int(stem) for stem in stems if stem.isdigit()), default=None)
+        version = max((entry[0] for entry in log), default=None)
     return _load_state(store, table, version, log)
+
+
+def _log_entries(folder: Path) -> tuple[tuple[int, str, int, int, int], ...]:
+    """Return version, name and what tells a change of each entry and checkpoint of a log.
+
+    Empty where there is no log, which opening the table reports.
+    """
+    entries = []
+    with contextlib.suppress(OSError), os.scandir(folder) as listing:
+        for entry in listing:
+            stem = entry.name.partition(".")[0]
+            with contextlib.suppress(FileNotFoundError):  # another process shortens the log
+                if stem.isdigit():
+                    at = entry.stat()
+                    entries.append((int(stem), entry.name, at.st_ino, at.st_mtime_ns, at.st_size))
+    return tuple(sorted(entries))
 
 
 @lru_cache(maxsize=256)

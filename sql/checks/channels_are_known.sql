@@ -1,6 +1,7 @@
 -- purpose: at most one event in ten came by a channel that the contract does not know
 -- severity: warning
 -- table: events
+-- scope: table
 -- sources: events
 with events as (
     select channel from events

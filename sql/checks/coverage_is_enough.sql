@@ -1,6 +1,7 @@
 -- purpose: at least half of the closed journeys carry enough data to be scored
 -- severity: warning
 -- table: journeys
+-- scope: table
 -- sources: v_journeys
 with journeys as (
     select

@@ -1,21 +1,17 @@
 -- purpose: the shares of a journey's friction add up to one
 -- severity: critical
 -- table: friction_evidence
--- sources: v_friction_evidence
-with evidence as (
+-- sources: journey_evidence
+with summed as (
     select
         journey_id,
-        share
-    from v_friction_evidence
+        share_sum
+    from journey_evidence
 ),
 
-summed as (
-    select
-        journey_id,
-        sum(share) as share_sum
-    from evidence
-    group by journey_id
-    having abs(sum(share) - 1) > 1e-9
+wrong as (
+    select * from summed
+    where abs(share_sum - 1) > 1e-9
 )
 
-select * from summed
+select * from wrong

@@ -1,24 +1,27 @@
 -- purpose: the steps of a journey are numbered from one without a gap
 -- severity: critical
 -- table: steps
--- sources: v_steps
-with steps as (
+-- sources: journey_steps
+with numbered as (
     select
         journey_id,
-        seq
-    from v_steps
+        n_steps,
+        first_seq,
+        last_seq,
+        seq_sum,
+        seq_square_sum
+    from journey_steps
 ),
 
-numbered as (
-    select
-        journey_id,
-        count(*) as n_steps,
-        min(seq) as first_seq,
-        max(seq) as last_seq,
-        count(distinct seq) as n_numbers
-    from steps
-    group by journey_id
-    having min(seq) != 1 or max(seq) != count(*) or count(distinct seq) != count(*)
+-- of so many numbers from 1 to n, sum and sum of squares say that each is there once
+wrong as (
+    select *
+    from numbered
+    where
+        first_seq != 1
+        or last_seq != n_steps
+        or 2 * seq_sum != n_steps * (n_steps + 1)
+        or 6 * seq_square_sum != n_steps * (n_steps + 1) * (2 * n_steps + 1)
 )
 
-select * from numbered
+select * from wrong

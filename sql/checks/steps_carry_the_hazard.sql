@@ -1,20 +1,13 @@
 -- purpose: a journey's hazard is the sum of its steps' hazards
 -- severity: critical
 -- table: steps
--- sources: v_journeys, v_steps
+-- sources: v_journeys, journey_steps
 with journeys as (
     select
+        customer_key,
         journey_id,
         friction_hazard
     from v_journeys
-),
-
-summed as (
-    select
-        journey_id,
-        sum(hazard) as hazard_sum
-    from v_steps
-    group by journey_id
 ),
 
 wrong as (
@@ -23,7 +16,10 @@ wrong as (
         journeys.friction_hazard,
         summed.hazard_sum
     from journeys
-    inner join summed on journeys.journey_id = summed.journey_id
+    inner join journey_steps as summed
+        on
+            journeys.customer_key = summed.customer_key
+            and journeys.journey_id = summed.journey_id
     where abs(journeys.friction_hazard - summed.hazard_sum) > 1e-9
 )
 

@@ -1,30 +1,24 @@
 -- purpose: every step belongs to a journey of the same customer
 -- severity: critical
 -- table: steps
--- sources: v_steps, v_journeys
-with steps as (
+-- sources: journey_steps, v_journeys
+with journeys as (
     select
-        step_id,
-        journey_id,
-        customer_key
-    from v_steps
-),
-
-journeys as (
-    select
-        journey_id,
-        customer_key
+        customer_key,
+        journey_id
     from v_journeys
 ),
 
 lost as (
-    select steps.*
-    from steps
-    left join journeys
+    select
+        steps.customer_key,
+        steps.journey_id,
+        steps.n_steps
+    from journey_steps as steps
+    anti join journeys
         on
-            steps.journey_id = journeys.journey_id
-            and steps.customer_key = journeys.customer_key
-    where journeys.journey_id is null
+            steps.customer_key = journeys.customer_key
+            and steps.journey_id = journeys.journey_id
 )
 
 select * from lost

@@ -1,7 +1,7 @@
 """`rejse run --complete` over a log, or the audit alone: `python -m tests.bench.run_rejse FOLDER`.
 
-The audit is a process of its own in every run; here it is measured by itself, over the files
-that a run without it has published.
+Every run audits what it stages; here that is measured by itself, over the files that a run without
+it has published.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def audit(folder: Path) -> dict[str, int]:
     """Audit the published files as a run would; rules, and how many found something."""
     import pyarrow.parquet as pq
 
-    from rejse.pipelines.publication.audit_client import audit as audit_once
+    from rejse.pipelines.publication.audit import audit as audit_once
     from rejse.pipelines.store.staged_file import StagedFile
 
     store = settings.load(folder / "rejse.toml").store
@@ -38,7 +38,7 @@ def audit(folder: Path) -> dict[str, int]:
         table, path = file.parent.name, str(file.relative_to(store))
         rows = pq.ParquetFile(file).metadata.num_rows
         staged.setdefault(table, []).append(StagedFile(table, path, rows, file.stat().st_size))
-    report = audit_once(store, staged, "bench")
+    report = audit_once(store, staged, None, "bench")
     return {"rules": report.n_rules, "findings": len(report.findings)}
 
 

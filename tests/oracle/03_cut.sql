@@ -10,23 +10,37 @@ select
 from ev
 group by activity, outcome;
 
+create or replace table thread as
+select
+    customer,
+    kase,
+    thread_type,
+    (row_number() over ())::int as thread
+from threaded
+group by customer, kase, thread_type;
+
 create or replace table numbered as
-with threads as (
+with nth as (
     select
-        customer_key,
-        thread_case,
-        thread_type,
-        row_number() over () as thread
-    from threaded
-    group by customer_key, thread_case, thread_type
+        h.place,
+        h.kase,
+        h.ttype,
+        d.thread,
+        row_number() over (partition by d.thread order by h.place) as n
+    from threaded as h
+    inner join thread as d
+        on
+            h.customer = d.customer
+            and h.kase is not distinct from d.kase
+            and h.thread_type is not distinct from d.thread_type
 )
 
 select
+    e.event,
     h.place,
-    d.thread,
-    row_number() over (partition by d.thread order by h.place) as n,
-    h.thread_case,
-    h.thread_type,
+    h.thread,
+    h.n,
+    h.kase,
     h.ttype,
     e.t,
     e.family,
@@ -36,18 +50,13 @@ select
     e.is_company_driven,
     e.is_message,
     if(e.is_company_driven, null, e.product_id) as need_product,
-    if(e.is_company_driven, [], coalesce(list_transform(
+    if(e.is_company_driven or e.objects is null, [], list_transform(
         list_filter(e.objects, lambda o: o.type is not null and o.id is not null),  -- noqa: RF01
         lambda o: o.type || chr(31) || o.id  -- noqa: RF01
-    ), [])) as need_objects
-from threaded as h
+    )) as need_objects
+from nth as h
 inner join ev as e on h.place = e.place
-inner join marks as k on e.activity = k.activity and e.outcome is not distinct from k.outcome
-inner join threads as d
-    on
-        h.customer_key = d.customer_key
-        and h.thread_case is not distinct from d.thread_case
-        and h.thread_type is not distinct from d.thread_type;
+inner join marks as k on e.activity = k.activity and e.outcome is not distinct from k.outcome;
 
 -- Is the need of `asked` another one than that of a set of products and objects? Null: unknown.
 create or replace macro kind_of(object) as split_part(object, chr(31), 1);
@@ -73,15 +82,34 @@ is_apart(asked, known) or (
 -- the visit (or of the instant) behind which nothing of another need stands.
 create or replace table visits as
 with
-silences as (
+-- only a product, an object or a purchase after another one tells of a need
+telling as (
     select
         *,
+        need_product is not null or len(need_objects) > 0 as is_named
+    from numbered
+    qualify
+        is_named
+        or (
+            outcome = 'sold'
+            and min(if(outcome = 'sold', n, null)) over (partition by thread) < n
+        )
+),
+
+silences as (
+    select
+        place,
+        thread,
+        family,
+        n,
         coalesce(
             t - lag(t) over (partition by thread, family order by n)
             > (select session_gap from settings), false
         )::int as is_new
     from numbered
-    where not is_company_driven and not is_message
+    where
+        not is_company_driven and not is_message
+        and thread in (select w.thread from telling as w)
 ),
 
 chains as (
@@ -89,29 +117,36 @@ chains as (
         place,
         sum(is_new) over (partition by thread, family order by n) as chain
     from silences
+),
+
+-- the last event before it that stands for another need
+others as (
+    select
+        e.place,
+        max(b.n) as n
+    from telling as e
+    inner join numbered as b on e.thread = b.thread and e.n > b.n
+    where
+        e.is_named and not b.is_company_driven
+        and is_other(
+            b.need_objects, e.need_objects, b.need_product,
+            if(e.need_product is null, [], [e.need_product])
+        )
+    group by e.place
 )
 
 select
     e.place,
     r.n,
     r.t,
-    coalesce((
-        select max(b.n) from numbered as b
-        where
-            b.thread = e.thread and b.n < e.n and not b.is_company_driven
-            and is_other(
-                b.need_objects, e.need_objects, b.need_product,
-                if(e.need_product is null, [], [e.need_product])
-            )
-    ), 0) < r.n as is_free
-from numbered as e
+    coalesce(o.n, 0) < r.n as is_free
+from telling as e
 inner join numbered as r on e.thread = r.thread and e.n > r.n
+left join others as o on e.place = o.place
 left join chains as ce on e.place = ce.place
 left join chains as cr on r.place = cr.place
 where
-    -- only a product, an object or a purchase tells of a need
-    (e.need_product is not null or len(e.need_objects) > 0 or e.outcome = 'sold')
-    and not r.is_company_driven
+    not r.is_company_driven
     and (r.t = e.t or (r.family = e.family and ce.chain = cr.chain));
 
 create or replace table cut as
@@ -281,7 +316,7 @@ fold as (
                             x.need_product as asked_product,
                             x.is_company_driven as is_message_only,
                             coalesce(x.outcome = 'sold', false) as is_sale,
-                            x.thread_case is null as is_caseless,
+                            x.kase is null as is_caseless,
                             b.is_start,
                             c.reopen_window,
                             -- earlier journeys whose window reaches the event, of its need
@@ -303,7 +338,7 @@ fold as (
                                 fold.first_t + c.cap,
                                 coalesce(
                                     fold.end_t + c.reopen_window,
-                                    fold.last_t + if(x.thread_case is null, c.gap, c.case_gap)
+                                    fold.last_t + if(x.kase is null, c.gap, c.case_gap)
                                 )
                             ) as deadline
                         from fold
@@ -325,10 +360,20 @@ fold as (
 ),
 
 -- where a visit was drawn into the new journey its events were folded again: the last turn counts
+again as (
+    select
+        place,
+        max(turn) as turn
+    from fold
+    group by place
+    having count(*) > 1
+),
+
 settled as (
-    select * from fold
-    where n > 0
-    qualify row_number() over (partition by place order by turn desc) = 1
+    select f.*
+    from fold as f
+    left join again as a on f.place = a.place
+    where f.n > 0 and coalesce(f.turn = a.turn, true)
 ),
 
 begun as (
@@ -336,28 +381,13 @@ begun as (
         thread,
         journey_no,
         min(place) as place,
-        row_number() over () as j
+        (row_number() over ())::int as j
     from settled
     group by thread, journey_no
-),
-
-named as (
-    select
-        b.*,
-        left(sha256(concat_ws(
-            chr(31),
-            e.customer_key,
-            if(h.thread_case is null, 'none', 'case'),
-            coalesce(h.thread_case, h.thread_type),
-            e.source,
-            e.id
-        )), 16) as journey_id
-    from begun as b
-    inner join ev as e on b.place = e.place
-    inner join numbered as h on b.place = h.place
 )
 
 select
+    h.event,
     f.place,
     f.thread,
     f.journey_no,
@@ -368,12 +398,12 @@ select
     f.end_place,
     f.is_end,
     f.is_weak_end,
-    h.thread_case,
-    h.need_product,
-    h.need_objects,
-    h.thread_case is null as is_caseless,
-    m.j,
-    m.journey_id
+    h.kase is null as is_caseless,
+    m.j
 from settled as f
 inner join numbered as h on f.place = h.place
-inner join named as m on f.thread = m.thread and f.journey_no = m.journey_no;
+inner join begun as m on f.thread = m.thread and f.journey_no = m.journey_no
+order by h.event;
+
+drop table threaded;
+drop table visits;

@@ -1,9 +1,10 @@
 -- purpose: inside each journey: starts with the completes that end them, in the order of their
---          times; the order in which activity instances stand together, sessions by channel family,
---          steps
+--          times; the order in which activity instances stand together (`line`, over all
+--          journeys), sessions by channel family (numbered by their first line), steps (numbered
+--          over all journeys)
 -- grain:   one row per event
 -- key:     place
--- sources: cut, settings
+-- sources: ev, cut, settings
 create or replace table paired as
 with recursive
 points as (
@@ -64,10 +65,11 @@ select
 from queue as q
 where q.begun is not null;
 
-create or replace table stepped as
+create or replace table instances as
 with
 owned as (
     select
+        e.event,
         c.j,
         e.place,
         e.t,
@@ -79,15 +81,15 @@ owned as (
         e.is_owner_from_table,
         e.team_eff,
         e.activity_id,
-        e.lifecycle,
+        coalesce(e.lifecycle = 'complete', false) as is_complete,
         e.start_time is not null or e.end_time is not null as has_span,
         coalesce(e.touchpoint, if(e.channel = 'internal', e.activity, e.channel))
             as place_of_contact,
         1000000 * (
             coalesce(e.talk_s, 0) + coalesce(e.hold_s, 0) + coalesce(e.wrap_s, 0)
         )::bigint as handled
-    from cut as c
-    inner join ev as e on c.place = e.place
+    from ev as e
+    positional join cut as c
 ),
 
 -- events that share an activity: of all others each is an instance by itself
@@ -95,125 +97,187 @@ shared as (
     select
         j,
         activity_id,
-        min(place) as instance,
-        count(*) as n
+        min(place) as instance
     from owned
     where activity_id is not null
     group by j, activity_id
+    having count(*) > 1
 ),
 
-instances as (
+-- events that do not stand for themselves
+joint as (
     select
-        o.*,
-        coalesce(a.instance, o.place) as instance,
-        p.complete_t,
-        c.start_t,
-        p.start_place is null and c.start_place is null and not o.has_span
-        and coalesce(a.n, 1) = 1 as is_alone
-    from owned as o
-    left join shared as a on o.j = a.j and o.activity_id = a.activity_id
-    left join paired as p on o.place = p.start_place
-    left join paired as c on o.place = c.complete_place
-),
+        place,
+        any_value(instance) as instance,
+        any_value(start_t) as start_t,
+        any_value(complete_t) as complete_t
+    from (
+        select
+            o.place,
+            a.instance,
+            null::bigint as start_t,
+            null::bigint as complete_t
+        from owned as o
+        inner join shared as a on o.j = a.j and o.activity_id = a.activity_id
+        union all
+        select
+            start_place as place,
+            null as instance,
+            null as start_t,
+            complete_t
+        from paired
+        union all
+        select
+            complete_place as place,
+            null as instance,
+            start_t,
+            null as complete_t
+        from paired
+    ) as every
+    group by place
+)
 
-spans as (
-    select
-        instance,
-        min(coalesce(start_t, t_start)) - any_value(
-            if(is_alone and coalesce(lifecycle = 'complete', false), handled, 0)
-        ) as t_start,
-        max(coalesce(complete_t, t_end)) + any_value(
-            if(is_alone and lifecycle is distinct from 'complete', handled, 0)
-        ) as t_end
-    from instances
-    group by instance
-),
+select
+    o.* exclude (t_start, t_end, activity_id, has_span, handled, is_complete),
+    coalesce(a.instance, o.place) as instance,
+    a.instance is null as is_alone,
+    coalesce(a.start_t, o.t_start)
+    - if(a.place is null and not o.has_span and o.is_complete, o.handled, 0) as t_start,
+    coalesce(a.complete_t, o.t_end)
+    + if(a.place is null and not o.has_span and not o.is_complete, o.handled, 0) as t_end
+from owned as o
+left join joint as a on o.place = a.place
+order by o.j, instance, o.place;
 
 -- one after the other, as they stand together
-lined as (
-    select
-        i.*,
-        row_number() over journey as pos,
-        lag(i.instance) over journey as instance_before,
-        lag(i.place_of_contact) over journey as contact_before,
-        lag(i.owner_eff) over journey as owner_before,
-        lag(i.is_owner_from_table) over journey as from_table_before,
-        lag(i.team_eff) over journey as team_before
-    from instances as i
-    window journey as (partition by i.j order by i.instance, i.place)
-),
+create or replace table lined as
+select
+    row_number() over () as line,
+    event,
+    place,
+    j,
+    t,
+    family,
+    is_message,
+    instance,
+    changed(j) as begins_journey,
+    changed(instance) as begins_instance,
+    changed(place_of_contact)
+    or (changed(owner_eff) and not (is_owner_from_table and lag(is_owner_from_table) over ()))
+    or changed(team_eff) as moves
+from instances;
 
+create or replace table visited as
+with
 silences as (
     select
-        *,
+        line,
+        j,
+        family,
+        is_message,
         is_message
-        or lag(pos) over visits is null
+        or lag(line) over visits is null
         or (
             t - max(t) over (visits rows between unbounded preceding and 1 preceding)
             > (select session_gap from settings)
             and instance <> lag(instance) over visits
         ) as begins
     from lined
-    window visits as (partition by j, family, is_message order by pos)
+    window visits as (partition by j, family, is_message order by line)
+),
+
+ordered as (
+    select
+        line,
+        begins
+    from silences
+    order by j, family, is_message, line
 ),
 
 visits as (
     select
         *,
-        max(if(begins, pos, null)) over (
-            partition by j, family, is_message order by pos
-        ) as visit_pos
-    from silences
-),
+        row_number() over () as n
+    from ordered
+)
 
+-- the first line of the visit: what begins later here is found by a running maximum
+select
+    line,
+    begins and lead(begins, 1, true) over () as is_session,
+    (running_max(if(begins, (n << 32) | line, null)) & 4294967295)::int as session
+from visits
+order by line;
+
+create or replace table of_lines as
+with
 boundaries as (
     select
-        *,
-        pos = 1
-        or instance <> instance_before
-        and (
-            place_of_contact <> contact_before
-            or (
-                owner_eff is distinct from owner_before
-                and not (is_owner_from_table and from_table_before)
-            )
-            or team_eff is distinct from team_before
-            or visit_pos <> lag(visit_pos) over journey
-        ) as begins_step,
-        sum(begins::int) over journey as n_begun
-    from visits
-    window journey as (partition by j order by pos)
+        l.event,
+        l.line,
+        l.instance,
+        l.begins_journey,
+        v.session,
+        v.is_session,
+        l.begins_journey
+        or (l.begins_instance and (l.moves or changed(v.session))) as begins_step
+    from lined as l
+    positional join visited as v
 ),
 
-numbered as (
+counted as (
     select
-        b.j,
-        b.place,
-        b.instance,
-        b.pos,
-        b.begins_step,
-        sum(b.begins_step::int) over journey as seq,
-        -- sessions are numbered as they begin
-        max(if(b.begins, b.n_begun, null)) over visits as session_seq
-    from boundaries as b
-    window
-        journey as (partition by b.j order by b.pos),
-        visits as (partition by b.j, b.family, b.is_message order by b.pos)
+        *,
+        begins_step and lead(begins_step, 1, true) over () as is_step,
+        running_sum(begins_step::int)::int as step,
+        running_max(if(begins_journey, line, null)) as first_line
+    from boundaries
+),
+
+spans as (
+    select
+        instance,
+        min(t_start) as t_start,
+        max(t_end) as t_end
+    from instances
+    where not is_alone
+    group by instance
 )
 
 select
+    i.event as nth,
+    i.instance,
+    i.line - i.first_line + 1 as pos,
+    i.session,
+    i.is_session,
+    i.step,
+    i.is_step,
+    i.begins_step,
+    coalesce(s.t_start, i.t_start) as began_t,
+    coalesce(s.t_end, i.t_end) as done_t
+from (
+    select
+        b.*,
+        i.t_start,
+        i.t_end,
+        i.is_alone
+    from counted as b
+    positional join instances as i
+) as i
+left join spans as s on i.instance = s.instance and not i.is_alone
+order by i.event;
+
+drop table instances;
+drop table lined;
+drop table visited;
+
+create or replace view stepped as
+select
     e.* exclude (t_start, t_end),
-    c.* exclude (place),
-    s.t_start,
-    s.t_end,
-    n.instance,
-    n.pos,
-    n.session_seq,
-    n.seq,
-    n.begins_step,
-    c.journey_id || '-s' || n.session_seq as session_id,
-    c.journey_id || '-' || format('{:04d}', n.seq::int) as step_id
-from numbered as n
-inner join ev as e on n.place = e.place
-inner join cut as c on n.place = c.place
-inner join spans as s on n.instance = s.instance;
+    c.* exclude (event, place),
+    l.* exclude (nth, began_t, done_t),
+    l.began_t as t_start,
+    l.done_t as t_end
+from ev as e
+positional join cut as c
+positional join of_lines as l;

@@ -1,16 +1,18 @@
 -- purpose: journeys with type, beginning, end, deadline and the reason of closing
 -- grain:   one row per journey
--- key:     journey_id
+-- key:     j, journey_id
 -- sources: stepped, types, journey_types, frontiers, settings
 create or replace table journey as
 with grouped as (
     select
-        journey_id,
-        customer_key,
-        thread,
-        journey_no,
-        is_caseless,
-        any_value(thread_case) as case_id,
+        j,
+        any_value(customer) as customer,
+        any_value(thread) as thread,
+        any_value(journey_no) as journey_no,
+        any_value(is_caseless) as is_caseless,
+        min(place) as first_place,
+        arg_min(begun_by, place) as begun_by,
+        arg_min(shown_t, place) as shown_t,
         coalesce(arg_max(jtype, place), 'other') as journey_type,
         arg_min(product_id, place) as product_id,
         arg_min(lifecycle_stage, place) as lifecycle_stage,
@@ -26,7 +28,27 @@ with grouped as (
         arg_max(coalesce(end_t, -1), place) as end_t,
         count(*) as n_events
     from stepped
-    group by journey_id, customer_key, thread, journey_no, is_caseless
+    group by j
+),
+
+named as (
+    select
+        g.* exclude (begun_by, shown_t),
+        p.customer_key,
+        k.case_id,
+        left(sha256(concat_ws(
+            chr(31),
+            p.customer_key,
+            if(g.is_caseless, 'none', 'case'),
+            coalesce(k.case_id, d.thread_type),
+            e.source,
+            e.id
+        )), 16) as journey_id
+    from grouped as g
+    inner join ev as e on g.first_place = e.place
+    inner join person as p on g.customer = p.customer
+    inner join thread as d on g.thread = d.thread
+    left join case_number as k on d.kase = k.kase
 ),
 
 deadlines as (
@@ -39,19 +61,10 @@ deadlines as (
         end as silence_t,
         case when follower.begun_by in ('start', 'need') then follower.shown_t end as start_t,
         follower.begun_by as next_begun_by
-    from grouped as g
+    from named as g
     inner join types as c on g.journey_type = c.name
-    left join stepped as follower
-        on
-            g.thread = follower.thread and follower.journey_no = g.journey_no + 1
-            and follower.t = (
-                select min(x.t) from stepped as x
-                where x.thread = follower.thread and x.journey_no = follower.journey_no
-            )
-            and follower.place = (
-                select min(x.place) from stepped as x
-                where x.thread = follower.thread and x.journey_no = follower.journey_no
-            )
+    left join grouped as follower
+        on g.thread = follower.thread and follower.journey_no = g.journey_no + 1
 ),
 
 closing as (

@@ -1,12 +1,12 @@
 -- purpose: steps of a journey
--- grain:   one row per step
--- key:     step_id
--- sources: stepped
+-- grain:   one row per step (`step`, and its number in the journey: `step_name`)
+-- key:     step (over all journeys, in their order); step_id
+-- sources: stepped, journey
 create or replace table step as
-with grouped as (
+-- steps of one event, most of them, are read off it
+with gathered as (
     select
-        j,
-        seq,
+        step,
         list(source || '/' || id order by pos) as event_ids,
         arg_min(actor_id, pos) as actor_id,
         arg_min(actor_id, pos) filter (actor_type <> 'customer') as employee,
@@ -27,16 +27,14 @@ with grouped as (
             and not (actor_type = 'customer' and channel in ('web', 'app', 'chatbot', 'device'))
         ) as is_worked
     from stepped
-    group by j, seq
+    where not is_step
+    group by step
 )
 
 select
-    e.step_id,
+    e.step,
     e.j,
-    e.journey_id,
-    e.customer_key,
-    e.seq::int as seq,
-    e.session_id,
+    e.session,
     e.place as first_place,
     e.touchpoint,
     e.activity,
@@ -57,7 +55,44 @@ select
     e.t as first_t,
     e.pos as first_pos,
     e.expected_wait_s,
-    g.* exclude (j, seq)
+    if(e.is_step, [e.source || '/' || e.id], g.event_ids) as event_ids,
+    if(e.is_step, e.actor_id, g.actor_id) as actor_id,
+    if(e.is_step, if(e.actor_type <> 'customer', e.actor_id, null), g.employee) as employee,
+    if(e.is_step, e.intent, g.intent) as intent,
+    if(e.is_step, e.product_id, g.product_id) as product_id,
+    if(e.is_step, e.site_id, g.site_id) as site_id,
+    if(e.is_step, e.tz, g.tz) as tz,
+    if(e.is_step, e.t_start, g.started_t) as started_t,
+    if(e.is_step, e.t_end, g.ended_t) as ended_t,
+    coalesce(g.n_events, 1) as n_events,
+    if(e.is_step, e.outcome, g.outcome) as outcome,
+    coalesce(g.last_t, e.t) as last_t,
+    if(e.is_step, e.waiting_for, g.last_waiting_for) as last_waiting_for,
+    if(e.is_step, e.wait_s, g.wait_s) as wait_s,
+    if(e.is_step, e.to_owner is not null, g.asks_handoff) as asks_handoff,
+    if(
+        e.is_step,
+        not (e.direction = 'outbound' and e.actor_type in ('bot', 'system'))
+        and not (e.actor_type = 'customer' and e.channel in ('web', 'app', 'chatbot', 'device')),
+        g.is_worked
+    ) as is_worked
 from stepped as e
-inner join grouped as g on e.j = g.j and e.seq = g.seq
+left join gathered as g on e.step = g.step
 where e.begins_step;
+
+create or replace table step_name as
+with first_step as (
+    select
+        j,
+        min(step) as step
+    from step
+    group by j
+)
+
+select
+    s.step,
+    1 + s.step - f.step as seq,
+    j.journey_id || '-' || format('{:04d}', 1 + s.step - f.step) as step_id
+from step as s
+inner join journey as j on s.j = j.j
+inner join first_step as f on s.j = f.j;

@@ -1,14 +1,15 @@
 -- purpose: which kinds of friction and metrics can be measured in a journey, by what it carries
 -- grain:   one row per journey (`carried`); one row per set of what journeys carry and kind or
 --          metric (`measurable`); one row per such set and grain (`measured_metric`)
--- key:     journey_id; load, grain, name; load, grain
+-- key:     j; load, grain, name; load, grain
 -- sources: stepped, step, needs, declared_columns, settings
 create or replace table carried as
 with
 logged as (
     select
-        e.journey_id,
-        list(distinct e.source order by e.source) as sources,
+        e.j,
+        min(e.source) as first_source,
+        max(e.source) as last_source,
         [
             if(count(e.activity) > 0, 'activity', null),
             if(count(e.channel) > 0, 'channel', null),
@@ -33,31 +34,66 @@ logged as (
             if(count(e.waiting_for) > 0, 'waiting_for', null),
             if(count(e.owner_eff) > 0, 'owner', null),
             if(count(e.team_eff) > 0, 'team', null),
-            if(bool_or(list_contains(s.question_activities, e.activity)), 'question', null),
+            if(
+                bool_or(e.activity in (select unnest(s.question_activities) from settings as s)),
+                'question', null
+            ),
             if(bool_or(e.is_end), 'end', null),
             if(bool_and(e.is_caseless), null, 'case'),
             if(bool_and(coalesce(e.outcome = 'sold', false)) filter (e.is_end), 'sold_only', null)
         ] as fields
     from stepped as e
-    cross join settings as s
-    group by e.journey_id
+    group by e.j
+),
+
+-- most journeys have one source
+sourced as (
+    select
+        j,
+        list(distinct source order by source) as sources
+    from stepped
+    where
+        j in (
+            select l.j from logged as l
+            where l.first_source <> l.last_source
+        )
+    group by j
 ),
 
 of_steps as (
     select
-        journey_id,
+        j,
         [if(count(silo) > 0, 'silo', null), if(count(stage) > 0, 'stage', null)] as fields
     from step
-    group by journey_id
+    group by j
+),
+
+loaded as (
+    select
+        l.j,
+        coalesce(r.sources, [l.first_source]) as sources,
+        list_concat(l.fields, s.fields) as fields
+    from logged as l
+    inner join of_steps as s on l.j = s.j
+    left join sourced as r on l.j = r.j
+),
+
+loads as (
+    select
+        sources,
+        fields,
+        row_number() over () as load
+    from loaded
+    group by sources, fields
 )
 
 select
-    l.journey_id,
-    dense_rank() over (order by l.sources, l.fields, s.fields) as load,
-    l.sources,
-    list_concat(l.fields, s.fields) as fields
-from logged as l
-inner join of_steps as s on l.journey_id = s.journey_id;
+    e.j,
+    n.load,
+    e.sources,
+    e.fields
+from loaded as e
+inner join loads as n on e.sources = n.sources and e.fields = n.fields;
 
 create or replace table measurable as
 with

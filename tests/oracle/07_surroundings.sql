@@ -1,15 +1,15 @@
 -- purpose: local hour and day of a step's first event, and the weather at its site in that hour
 -- grain:   one row per step
--- key:     step_id
+-- key:     step
 -- sources: step, calendar, weather
 create or replace table around as
 with
 zones as (
     select
-        s.step_id,
+        s.step,
         c.tz,
         row_number() over (
-            partition by s.step_id
+            partition by s.step
             order by c.valid_from desc nulls last, c.json asc
         ) as rank
     from step as s
@@ -22,11 +22,11 @@ zones as (
 
 skies as (
     select
-        s.step_id,
+        s.step,
         w.weather,
         w.temperature_c,
         row_number() over (
-            partition by s.step_id
+            partition by s.step
             order by w.valid_from desc, w.json asc
         ) as rank
     from step as s
@@ -39,17 +39,17 @@ skies as (
 
 local as (
     select
-        s.step_id,
+        s.step,
         make_timestamptz(s.first_t) at time zone coalesce(s.tz, z.tz) as local_time,
         k.weather,
         k.temperature_c
     from step as s
-    left join zones as z on s.step_id = z.step_id and z.rank = 1
-    left join skies as k on s.step_id = k.step_id and k.rank = 1
+    left join zones as z on s.step = z.step and z.rank = 1
+    left join skies as k on s.step = k.step and k.rank = 1
 )
 
 select
-    step_id,
+    step,
     hour(local_time) as local_hour,
     isodow(local_time) as local_dow,
     weather,

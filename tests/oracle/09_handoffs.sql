@@ -1,31 +1,44 @@
 -- purpose: hand-offs seen between steps, with the context that went over; hand-offs asked for
 -- grain:   one row per hand-off
--- key:     to_step (`handoff`); place of the request (`handoff_asked`)
--- sources: step, stepped, field_use, info_request, types, journey, slas, settings
+-- key:     step (`handoff`); place of the request (`handoff_asked`)
+-- sources: step, stepped, field_use, gift, types, journey, slas, settings
 create or replace table handoff_step as
 with
 owned as (
     select
-        j,
-        seq,
-        first_place,
-        owner,
-        direction,
-        asks_handoff,
-        lag(owner) over journey as owner_before,
-        lead(owner) over journey as owner_after
-    from step
-    where owner is not null and not is_pushed
-    window journey as (partition by j order by seq)
+        *,
+        if(changed(j), null, lag(owner) over ()) as owner_before,
+        if(lead(j) over () = j, lead(owner) over (), null) as owner_after
+    from (
+        select
+            j,
+            step,
+            owner,
+            team,
+            touchpoint,
+            is_owner_from_table,
+            direction,
+            asks_handoff
+        from step
+        where owner is not null and not is_pushed
+        order by step
+    ) as every
 ),
 
 neighbours as (
     select
-        first_place,
-        lag(first_place) over journey as giver_place,
-        coalesce(owner <> lag(owner) over journey, true) as begins_run,
         j,
-        seq
+        step,
+        owner,
+        if(changed(j), null, lag(step) over ()) as giver,
+        changed(j) or changed(owner) as begins_run,
+        -- work goes over where owner or team change, but for a table that changes them
+        not changed(j)
+        and (changed(owner) or coalesce(team <> lag(team) over (), false))
+        and not (
+            coalesce(touchpoint = lag(touchpoint) over (), false)
+            and is_owner_from_table and lag(is_owner_from_table) over ()
+        ) as is_handed
     from owned
     -- consultations go: internal, nothing handed over, between two steps of one other owner
     where
@@ -33,47 +46,32 @@ neighbours as (
             direction = 'internal' and not asks_handoff
             and coalesce(owner_before = owner_after, false) and owner <> owner_before
         )
-    window journey as (partition by j order by seq)
-),
-
-runs as (
-    select
-        first_place,
-        giver_place,
-        begins_run,
-        sum(begins_run::int) over (partition by j order by seq) as run
-    from neighbours
 )
 
 select
-    s.* exclude (event_ids),
-    r.begins_run,
-    r.run,
-    if(g.step_id is null, null, struct_pack(
-        step_id := g.step_id, owner := g.owner, team := g.team, channel := g.channel,
-        touchpoint := g.touchpoint, is_owner_from_table := g.is_owner_from_table,
-        is_team_from_place := g.is_team_from_place, tier := g.tier, employee := g.employee,
-        last_t := g.last_t
-    )) as giver
-from runs as r
-inner join step as s on r.first_place = s.first_place
-left join step as g on r.giver_place = g.first_place;
+    *,
+    running_sum(begins_run::int) as run
+from neighbours;
 
 create or replace table handoff as
-with runs as (
+with
+runs as (
     select
-        j,
-        run,
-        any_value(owner) as owner,
-        arg_max(outcome, seq) as outcome,
-        bool_or(is_worked) as is_worked
-    from handoff_step
-    group by j, run
+        h.run,
+        any_value(h.j) as j,
+        any_value(h.owner) as owner,
+        arg_max(s.outcome, h.step) as outcome,
+        bool_or(s.is_worked) as is_worked
+    from step as s
+    inner join handoff_step as h on s.step = h.step
+    group by h.run
 ),
 
 seen as (
     select
-        s.*,
+        s.j,
+        s.step,
+        s.giver,
         s.begins_run and coalesce(b.owner = s.owner, false)
         and coalesce(
             m.outcome not in ('resolved', 'sold', 'informed', 'partly'),
@@ -82,91 +80,155 @@ seen as (
             as is_ping_pong,
         if(m.outcome is null, 0.5, 1.0) as ping_pong_confidence
     from handoff_step as s
-    left join runs as m on s.j = m.j and m.run = s.run - 1
-    left join runs as b on s.j = b.j and b.run = s.run - 2
-    inner join runs as w on s.j = w.j and s.run = w.run
-    where
-        s.giver is not null
-        and (
-            s.giver.owner <> s.owner
-            or coalesce(s.giver.team <> s.team, false)
-        )
-        and not (
-            coalesce(s.giver.touchpoint = s.touchpoint, false)
-            and s.is_owner_from_table and s.giver.is_owner_from_table
-        )
+    left join runs as m on s.run - 1 = m.run and s.j = m.j
+    left join runs as b on s.run - 2 = b.run and s.j = b.j
+    inner join runs as w on s.run = w.run
+    where s.is_handed
 ),
 
-l as (select unnest([0, 1]) as level),
-
-levels as (
+-- since which step a field is known, by what is observed and by what is declared too
+given as (
     select
-        s.step_id,
-        l.level,
-        list_distinct(list(k.field) filter (where k.op = 'given' and k.seq < s.seq)) as known,
-        list_distinct(list(k.field) filter (
-            where k.op in ('passed', 'shown') and k.step_id in (s.step_id, s.giver.step_id)
-        )) as passed
+        j,
+        field,
+        min(step) filter (where basis = 0) as observed_step,
+        min(step) as declared_step
+    from gift
+    where basis < 2
+    group by j, field
+),
+
+known as (
+    select
+        s.step,
+        count(*) filter (where g.observed_step < s.step) as n_observed,
+        count(*) filter (where g.declared_step < s.step) as n_declared
     from seen as s
-    cross join l
-    left join field_use as k on s.journey_id = k.journey_id and l.level >= k.basis
-    group by s.step_id, l.level
+    inner join given as g on s.j = g.j
+    group by s.step
+),
+
+used as (
+    select
+        step,
+        field,
+        basis = 0 as is_observed,
+        op in ('passed', 'shown') as is_passed,
+        op = 'given' as is_given
+    from field_use
+    where basis < 2 and op in ('passed', 'shown', 'asked', 'given')
+),
+
+-- an answer to a question that verifies identity is no re-ask
+verified as (
+    select distinct
+        step,
+        field
+    from field_use
+    where op = 'verify'
+),
+
+met as (
+    select
+        s.j,
+        s.step,
+        u.field,
+        u.is_observed,
+        u.is_passed,
+        u.is_given
+    from used as u
+    inner join seen as s on u.step = s.step
+    union all
+    select
+        s.j,
+        s.step,
+        u.field,
+        u.is_observed,
+        u.is_passed,
+        u.is_given
+    from used as u
+    inner join seen as s on u.step = s.giver
+    where u.is_passed
+),
+
+by_field as (
+    select
+        m.step,
+        coalesce(bool_or(m.is_passed and m.is_observed), false) as has_observed,
+        bool_or(m.is_passed) as has_declared,
+        coalesce(bool_or(
+            m.is_passed and m.is_observed and g.observed_step < m.step
+        ), false) as is_passed_observed,
+        coalesce(bool_or(m.is_passed and g.declared_step < m.step), false) as is_passed_declared,
+        coalesce(bool_or(
+            not m.is_passed and m.is_observed and g.observed_step < m.step
+            and not (m.is_given and v.step is not null)
+        ), false) as is_reasked_observed,
+        coalesce(bool_or(
+            not m.is_passed and g.declared_step < m.step
+            and not (m.is_given and v.step is not null)
+        ), false) as is_reasked_declared
+    from met as m
+    left join given as g on m.j = g.j and m.field = g.field
+    left join verified as v on m.step = v.step and m.field = v.field
+    group by m.step, m.field
 ),
 
 counted as (
     select
-        step_id,
-        level,
-        len(coalesce(known, [])) as n_known,
-        len(list_intersect(coalesce(known, []), coalesce(passed, []))) as n_passed,
-        len(coalesce(passed, [])) > 0 as logs_passing,
-        (
-            select count(distinct k.field)
-            from field_use as k
-            where
-                k.step_id = levels.step_id and k.basis <= levels.level
-                and k.op in ('asked', 'given') and list_contains(levels.known, k.field)
-                and not exists (
-                    -- an answer to a question that verifies identity is no re-ask
-                    select 1 from field_use as v
-                    where
-                        k.op = 'given' and v.step_id = k.step_id and v.field = k.field
-                        and v.op = 'verify'
-                )
-        ) as n_reasked
-    from levels
+        step,
+        bool_or(has_observed) as has_observed,
+        bool_or(has_declared) as has_declared,
+        sum(is_passed_observed::int)::bigint as n_passed_observed,
+        sum(is_passed_declared::int)::bigint as n_passed_declared,
+        sum(is_reasked_observed::int)::bigint as n_reasked_observed,
+        sum(is_reasked_declared::int)::bigint as n_reasked_declared
+    from by_field
+    group by step
 ),
 
 measured as (
     select
-        *,
-        n_known > 0 and (logs_passing or n_reasked > 0) as is_measured
-    from counted
+        s.*,
+        coalesce(k.n_observed, 0) as n_observed,
+        coalesce(k.n_declared, 0) as n_declared,
+        coalesce(c.n_passed_observed, 0) as n_passed_observed,
+        coalesce(c.n_passed_declared, 0) as n_passed_declared,
+        coalesce(c.n_reasked_observed, 0) as n_reasked_observed,
+        coalesce(c.n_reasked_declared, 0) as n_reasked_declared,
+        coalesce(k.n_observed > 0 and (c.has_observed or c.n_reasked_observed > 0), false)
+            as is_observed,
+        coalesce(k.n_declared > 0 and (c.has_declared or c.n_reasked_declared > 0), false)
+            as is_measured
+    from seen as s
+    left join known as k on s.step = k.step
+    left join counted as c on s.step = c.step
 ),
 
 chosen as (
     -- observed where that is measured or nothing is; declared only where it alone is measured
     select
-        *,
-        bool_or(is_measured) over (partition by step_id) as has_context
+        * exclude (
+            n_observed, n_declared, n_passed_observed, n_passed_declared, n_reasked_observed,
+            n_reasked_declared, is_observed, is_measured
+        ),
+        is_observed or is_measured as has_context,
+        is_measured and not is_observed as is_declared,
+        if(is_measured and not is_observed, n_declared, n_observed) as n_known,
+        if(is_measured and not is_observed, n_passed_declared, n_passed_observed) as n_passed,
+        if(is_measured and not is_observed, n_reasked_declared, n_reasked_observed) as n_reasked
     from measured
-    qualify row_number() over (partition by step_id order by not is_measured, level) = 1
 )
 
 select
-    s.*,
-    c.n_known,
-    c.n_passed,
-    c.n_reasked,
-    c.level = 1 as is_declared,
+    * exclude (has_context),
     case
-        when not c.has_context then 'unknown'
-        when c.n_passed = 0 then 'none'
-        when c.n_passed < c.n_known then 'part'
+        when not has_context then 'unknown'
+        when n_passed = 0 then 'none'
+        when n_passed < n_known then 'part'
         else 'full'
     end as context
-from seen as s
-inner join chosen as c on s.step_id = c.step_id;
+from chosen;
 
 create or replace table handoff_asked as
 with
@@ -176,7 +238,7 @@ agreed as (
         coalesce(s.is_working_time, false) as is_working,
         (extract(epoch from s.due::interval) * 1000000)::bigint as span
     from stepped as e
-    inner join journey as j on e.journey_id = j.journey_id
+    inner join journey as j on e.j = j.j
     inner join slas as s
         on
             s.kind = 'handoff' and j.journey_type = s.journey_type
@@ -192,42 +254,55 @@ agreed as (
 
 asked as (
     select
-        e.*,
+        e.j,
+        e.step,
+        e.session,
+        e.place,
+        e.t,
+        e.source,
+        e.id,
+        e.waiting_for,
+        e.to_owner,
+        e.to_team,
+        e.to_channel,
         coalesce(
             if(a.is_working, reached_t(e.to_owner, e.t, a.span), e.t + a.span),
             e.t + c.handoff_due
         ) as due_t
     from stepped as e
-    inner join journey as j on e.journey_id = j.journey_id
+    inner join journey as j on e.j = j.j
     inner join types as c on j.journey_type = c.name
     left join agreed as a on e.place = a.place
     where e.to_owner is not null or e.to_team is not null
+),
+
+received as (
+    select
+        a.place,
+        min(x.place) as received_place,
+        arg_min(x.step, x.place) as received_step,
+        arg_min(x.t, x.place) as received_t
+    from asked as a
+    inner join stepped as x on a.j = x.j and a.place < x.place
+    where
+        (
+            coalesce(x.owner_eff = a.to_owner, false)
+            or coalesce(x.team_eff = a.to_team, false)
+        )
+        and x.actor_type <> 'customer'
+        and (x.direction <> 'inbound' or x.session = a.session or x.actor_type = 'human')
+    group by a.place
 )
 
 select
     a.*,
-    r.step_id as received_step,
-    r.t as received_t,
-    r.place as received_place,
+    r.received_step,
+    r.received_t,
+    r.received_place,
     case
         when r.place is not null then false
         when coalesce(j.w > a.due_t + j.lateness, false) then true
     end as is_dropped
 from asked as a
-inner join journey as j on a.journey_id = j.journey_id
-left join stepped as r
-    on
-        r.place = (
-            select min(x.place) from stepped as x
-            where
-                x.journey_id = a.journey_id and x.place > a.place
-                and (
-                    coalesce(x.owner_eff = a.to_owner, false)
-                    or coalesce(x.team_eff = a.to_team, false)
-                )
-                and x.actor_type <> 'customer'
-                and (
-                    x.direction <> 'inbound' or x.session_id = a.session_id
-                    or x.actor_type = 'human'
-                )
-        );
+inner join journey as j on a.j = j.j
+left join received as r on a.place = r.place;

@@ -1,12 +1,18 @@
 -- purpose: what became of each promise
 -- grain:   one row per promise of a customer that was made
--- key:     customer_key, promise_id
+-- key:     customer, promise_id
 -- sources: stepped, journey, step, types, calendar, settings
 create or replace table promised as
 with recursive
 said as (
     select
-        s.*,
+        s.customer,
+        s.j,
+        s.step,
+        s.place,
+        s.t,
+        s.actor_type,
+        s.promise,
         s.promise.id as promise_id,
         s.promise.op,
         coalesce(epoch_us(s.promise.due_time), epoch_us(
@@ -27,7 +33,7 @@ said as (
 made as (
     select * from said
     where op = 'made'
-    qualify row_number() over (partition by customer_key, promise_id order by place) = 1
+    qualify row_number() over (partition by customer, promise_id order by place) = 1
 ),
 
 words as (
@@ -35,10 +41,10 @@ words as (
         s.*,
         s.op in ('moved', 'made') as is_move,
         if(s.op in ('moved', 'made'), s.said_due, null) as new_due,
-        row_number() over (partition by s.customer_key, s.promise_id order by s.place) as nth
+        row_number() over (partition by s.customer, s.promise_id order by s.place) as nth
     from said as s
     inner join made as m
-        on s.customer_key = m.customer_key and s.promise_id = m.promise_id and s.place > m.place
+        on s.customer = m.customer and s.promise_id = m.promise_id and s.place > m.place
     where s.op in ('moved', 'made', 'delivered', 'cancelled')
 ),
 
@@ -46,7 +52,7 @@ words as (
 -- cancellation settles it; a move by the due time in force, before that, gives it a new one
 told as (
     select
-        m.customer_key,
+        m.customer,
         m.promise_id,
         0::bigint as nth,
         m.said_due as due_t,
@@ -58,7 +64,7 @@ told as (
     cross join settings as s
     union all
     select
-        d.customer_key,
+        d.customer,
         d.promise_id,
         w.nth,
         if(
@@ -78,20 +84,20 @@ told as (
         if(w.t <= d.limit_t, w.t, d.last_t) as last_t
     from told as d
     inner join words as w
-        on d.customer_key = w.customer_key and d.promise_id = w.promise_id and w.nth = d.nth + 1
+        on d.customer = w.customer and d.promise_id = w.promise_id and w.nth = d.nth + 1
     cross join settings as s
 ),
 
 due as (
     select * from told
-    qualify row_number() over (partition by customer_key, promise_id order by nth desc) = 1
+    qualify row_number() over (partition by customer, promise_id order by nth desc) = 1
 )
 
 select
-    m.customer_key,
+    m.customer,
     m.promise_id,
-    m.journey_id,
-    m.step_id,
+    m.j,
+    m.step,
     m.promise.kind,
     m.promise.value,
     m.actor_type as made_by,
@@ -115,9 +121,9 @@ select
         else 'open'
     end as status
 from made as m
-inner join due as d on m.customer_key = d.customer_key and m.promise_id = d.promise_id
-inner join journey as j on m.journey_id = j.journey_id
-inner join step as p on m.step_id = p.step_id
+inner join due as d on m.customer = d.customer and m.promise_id = d.promise_id
+inner join journey as j on m.j = j.j
+inner join step as p on m.step = p.step
 inner join types as c on j.journey_type = c.name
 left join words as e
-    on d.customer_key = e.customer_key and d.promise_id = e.promise_id and d.settled_by = e.nth;
+    on d.customer = e.customer and d.promise_id = e.promise_id and d.settled_by = e.nth;

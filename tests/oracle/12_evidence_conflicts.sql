@@ -1,29 +1,43 @@
 -- purpose: pieces of friction of words that do not agree: info_conflict, contradiction
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: field_use, stepped
 insert into piece by name
 with
 given as (
     select
         u.*,
-        e.need_product,
-        e.need_objects
+        n.need_product,
+        n.need_objects
     from field_use as u
-    inner join stepped as e on u.journey_id = e.journey_id and u.pos = e.pos
-    where u.op = 'given' and u.basis = 0 and u.value_hmac is not null
+    inner join stepped as e on u.j = e.j and u.pos = e.pos
+    inner join numbered as n on e.place = n.place
+    where
+        u.op = 'given' and u.basis = 0 and u.value_hmac is not null
+        -- who gives one answer only contradicts no other
+        and (u.j, u.field) in (
+            select (v.j, v.field) from field_use as v
+            where v.op = 'given' and v.basis = 0 and v.value_hmac is not null
+            group by v.j, v.field
+            having min(v.value_hmac) <> max(v.value_hmac)
+        )
 ),
 
 -- the last answer before that is not known to be for another product or order
 compared as (
     select
-        g.*,
+        g.j,
+        g.step,
+        g.pos,
+        g.t,
+        g.field,
+        g.value_hmac,
         arg_max(b.value_hmac, b.pos) as last_value,
-        arg_max(b.step_id, b.pos) as last_step_id
+        arg_max(b.step, b.pos) as last_step
     from given as g
     inner join given as b
         on
-            g.journey_id = b.journey_id and g.field = b.field and g.pos > b.pos
+            g.j = b.j and g.field = b.field and g.pos > b.pos
             and not coalesce(is_other(
                 g.need_objects, b.need_objects, g.need_product,
                 if(b.need_product is null, [], [b.need_product])
@@ -32,9 +46,9 @@ compared as (
 )
 
 select
-    journey_id,
-    step_id,
-    last_step_id as prev_step_id,
+    j,
+    step,
+    last_step as prev_step,
     'info_conflict' as kind,
     t as occurred_t,
     1.0 as x,
@@ -43,17 +57,23 @@ select
     'observed' as basis,
     format('{:09d}', pos) || field as detail
 from compared
-where value_hmac <> last_value and step_id <> last_step_id;
+where value_hmac <> last_value and step <> last_step;
 
 insert into piece by name
 with
 listed as (
     select
-        *,
+        customer,
+        j,
+        step,
+        place,
+        t,
+        time,
+        promise,
         unnest(claims) as claim,
         generate_subscripts(claims, 1) as claim_no
     from stepped
-    where actor_type <> 'customer'
+    where claims is not null and actor_type <> 'customer'
 ),
 
 claimed as (
@@ -76,15 +96,15 @@ followed as (
         *,
         lag(said) over topics as said_before,
         lag(holds_to) over topics as valid_before,
-        lag(step_id) over topics as step_before
+        lag(step) over topics as step_before
     from claimed
-    window topics as (partition by customer_key, about order by place)
+    window topics as (partition by customer, about order by place)
 )
 
 select
-    journey_id,
-    step_id,
-    if(step_before = step_id, null, step_before) as prev_step_id,
+    j,
+    step,
+    if(step_before = step, null, step_before) as prev_step,
     'contradiction' as kind,
     t as occurred_t,
     1.0 as x,
@@ -94,3 +114,6 @@ select
     format('{:09d}', place) || about as detail
 from followed
 where said <> said_before and coalesce(time < valid_before, true) and not is_move;
+
+-- nothing below looks at needs
+drop table numbered;

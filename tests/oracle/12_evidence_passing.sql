@@ -1,31 +1,36 @@
 -- purpose: pieces of friction of work passed on: transfer, escalation, ping_pong
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: stepped, step, handoff_step, handoff
 create or replace table rise as
 select
-    s.journey_id,
-    s.step_id,
-    s.giver.step_id as giver_id,
+    s.j,
+    s.step,
+    g.step as giver,
     s.first_t,
     s.first_place as place
-from handoff_step as s
+from handoff_step as h
+inner join step as s on h.step = s.step
+inner join step as g on h.giver = g.step
 where
-    s.giver is not null and s.tier > s.giver.tier and s.team <> s.giver.team
+    s.tier > g.tier and s.team <> g.team
     and not (
-        coalesce(s.giver.touchpoint = s.touchpoint, false)
-        and s.is_team_from_place and s.giver.is_team_from_place
+        coalesce(g.touchpoint = s.touchpoint, false)
+        and s.is_team_from_place and g.is_team_from_place
     )
-    and not coalesce(s.giver.employee = s.employee, false);
+    and not coalesce(g.employee = s.employee, false);
 
 insert into piece by name
 with
 passed as (
     select
-        *,
+        j,
+        step,
+        place,
+        t,
         if(
             coalesce(outcome = 'escalated', false)
-            or step_id in (select rise.giver_id from rise),
+            or step in (select rise.giver from rise),
             'escalation',
             'transfer'
         ) as kind
@@ -37,32 +42,33 @@ passed as (
 
 onward as (
     select
-        p.*,
-        (
-            select arg_min(n.step_id, n.seq) from step as n
-            where n.journey_id = p.journey_id and n.seq > p.seq and not n.is_pushed
-        ) as next_step_id
+        p.place,
+        min(n.step) as next_step
     from passed as p
+    inner join step as n on p.j = n.j and p.step < n.step
+    where not n.is_pushed
+    group by p.place
 )
 
 select
-    journey_id,
-    coalesce(next_step_id, step_id) as step_id,
-    step_id as prev_step_id,
-    kind,
-    t as occurred_t,
+    p.j,
+    coalesce(o.next_step, p.step) as step,
+    p.step as prev_step,
+    p.kind,
+    p.t as occurred_t,
     1.0 as x,
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    format('{:09d}', place) as detail,
-    place as proof_place
-from onward
+    format('{:09d}', p.place) as detail,
+    p.place as proof_place
+from passed as p
+left join onward as o on p.place = o.place
 union all by name
 select
-    r.journey_id,
-    r.step_id,
-    r.giver_id as prev_step_id,
+    r.j,
+    r.step,
+    r.giver as prev_step,
     'escalation' as kind,
     r.first_t as occurred_t,
     1.0 as x,
@@ -73,22 +79,23 @@ select
     null as proof_place
 from rise as r
 where
-    r.giver_id not in (
-        select onward.step_id from onward
-        where onward.kind = 'escalation'
+    r.giver not in (
+        select passed.step from passed
+        where passed.kind = 'escalation'
     );
 
 insert into piece by name
 select
-    handoff.journey_id,
-    handoff.step_id,
-    handoff.giver.step_id as prev_step_id,
+    handoff.j,
+    handoff.step,
+    handoff.giver as prev_step,
     'ping_pong' as kind,
-    handoff.first_t as occurred_t,
+    s.first_t as occurred_t,
     1.0 as x,
     1.0 as g,
     handoff.ping_pong_confidence as confidence,
     'observed' as basis,
     '' as detail
 from handoff
+inner join step as s on handoff.step = s.step
 where handoff.is_ping_pong;

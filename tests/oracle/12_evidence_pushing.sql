@@ -1,6 +1,6 @@
 -- purpose: pieces of friction of a company that wants to sell: upsell_in_problem, over_pressure
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: stepped, journey, types, session, settings
 insert into piece by name
 with
@@ -13,14 +13,18 @@ before as (
             'unresolved', 'partly', 'error', 'no_result', 'abandoned', 'escalated'
         )) as last_open
     from stepped as u
-    inner join stepped as b on u.journey_id = b.journey_id and u.place > b.place
+    inner join stepped as b on u.j = b.j and u.place > b.place
     where u.message_kind = 'upsell'
     group by u.place
 ),
 
 upsells as (
     select
-        u.*,
+        u.j,
+        u.step,
+        u.place,
+        u.t,
+        u.is_end,
         c.is_problem,
         coalesce(b.is_after_inbound, false) as is_after_inbound,
         coalesce(b.last_end, -1) as last_end,
@@ -28,17 +32,17 @@ upsells as (
         coalesce(list_contains(s.quick_intents, v.intent), false) as is_against_quick_need
     from stepped as u
     left join before as b on u.place = b.place
-    inner join journey as j on u.journey_id = j.journey_id
+    inner join journey as j on u.j = j.j
     inner join types as c on j.journey_type = c.name
-    inner join session as v on u.session_id = v.session_id
+    inner join session as v on u.session = v.session
     cross join settings as s
     where u.message_kind = 'upsell'
 )
 
 select
-    journey_id,
-    step_id,
-    null as prev_step_id,
+    j,
+    step,
+    null as prev_step,
     'upsell_in_problem' as kind,
     t as occurred_t,
     1.0 as x,
@@ -56,20 +60,25 @@ where
 insert into piece by name
 with
 units as (
-    select *
+    select
+        customer,
+        j,
+        step,
+        place,
+        t
     from stepped
     where
         direction = 'outbound' and message_kind is not null
         and coalesce(relevance_basis = 'none', true)
     qualify
         message_id is null
-        or row_number() over (partition by customer_key, message_id order by place) = 1
+        or row_number() over (partition by customer, message_id order by place) = 1
 ),
 
 counted as (
     select
-        u.journey_id,
-        u.step_id,
+        u.j,
+        u.step,
         u.place,
         u.t,
         s.pressure_cap,
@@ -77,14 +86,14 @@ counted as (
     from units as u
     cross join settings as s
     inner join units as o
-        on u.customer_key = o.customer_key and u.t >= o.t and o.t > u.t - s.pressure_window
-    group by u.journey_id, u.step_id, u.place, u.t, s.pressure_cap
+        on u.customer = o.customer and u.t >= o.t and o.t > u.t - s.pressure_window
+    group by u.j, u.step, u.place, u.t, s.pressure_cap
 )
 
 select
-    journey_id,
-    step_id,
-    null as prev_step_id,
+    j,
+    step,
+    null as prev_step,
     'over_pressure' as kind,
     t as occurred_t,
     n / pressure_cap - 1 as x,

@@ -1,13 +1,13 @@
 -- purpose: breached service levels as broken promises, where no event promises that level itself:
 --          by its name or kind, else by the due time nearest to its own
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: sla_result, promised
 insert into piece by name
 with
 pairs as (
     select
-        r.journey_id,
+        r.j,
         r.sla,
         r.kind,
         p.promise_id,
@@ -18,7 +18,7 @@ pairs as (
         ) as is_named,
         abs(p.due_t - r.due_t) as apart
     from sla_result as r
-    inner join promised as p on r.journey_id = p.journey_id
+    inner join promised as p on r.j = p.j
     where p.kind = 'sla'
 ),
 
@@ -28,18 +28,18 @@ meant as (
     qualify
         is_named
         or (
-            not bool_or(is_named) over (partition by journey_id, promise_id)
+            not bool_or(is_named) over (partition by j, promise_id)
             and apart is not null
             and row_number() over (
-                partition by journey_id, promise_id order by apart asc nulls last, sla asc, kind asc
+                partition by j, promise_id order by apart asc nulls last, sla asc, kind asc
             ) = 1
         )
 )
 
 select
-    journey_id,
-    step_id,
-    null as prev_step_id,
+    j,
+    step,
+    null as prev_step,
     'promise_broken' as kind,
     due_t as occurred_t,
     1.0 as x,
@@ -54,6 +54,6 @@ where
     and not exists (
         select 1 from meant as m
         where
-            sla_result.journey_id = m.journey_id
+            sla_result.j = m.j
             and sla_result.sla = m.sla and sla_result.kind = m.kind
     );

@@ -1,12 +1,12 @@
 -- purpose: pieces of friction of the inner side: internal_wait, rework
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: stepped, handoff_asked
 insert into piece by name
 with
 queued as (
     select
-        q.journey_id,
+        q.j,
         q.place,
         q.t,
         q.waiting_for,
@@ -14,7 +14,7 @@ queued as (
         (
             select min(n.place) from stepped as n
             where
-                n.journey_id = q.journey_id and n.place > q.place and n.activity = q.activity
+                n.j = q.j and n.place > q.place and n.activity = q.activity
                 and n.owner_eff is not distinct from q.owner_eff
         ) as ended_place
     from stepped as q
@@ -29,8 +29,8 @@ waits as (
         q.place,
         q.waiting_for,
         e.place as ended_place,
-        e.journey_id,
-        e.step_id,
+        e.j,
+        e.step,
         e.t as ended_t,
         (e.t - q.t) / 1000000 as wait_s,
         q.expected_s
@@ -41,8 +41,8 @@ waits as (
         place,
         waiting_for,
         received_place as ended_place,
-        journey_id,
-        received_step as step_id,
+        j,
+        received_step as step,
         received_t as ended_t,
         (received_t - t) / 1000000 as wait_s,
         (due_t - t) / 1000000 as expected_s
@@ -58,9 +58,9 @@ measured as (
 )
 
 select
-    journey_id,
-    step_id,
-    null as prev_step_id,
+    j,
+    step,
+    null as prev_step,
     'internal_wait' as kind,
     ended_t as occurred_t,
     x,
@@ -75,16 +75,19 @@ insert into piece by name
 with
 done as (
     select
-        *,
-        row_number() over (partition by journey_id, activity order by place) > 1 as is_again
+        j,
+        step,
+        place,
+        t,
+        row_number() over (partition by j, activity order by place) > 1 as is_again
     from stepped
     where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
 )
 
 select
-    journey_id,
-    arg_min(step_id, place) as step_id,
-    null as prev_step_id,
+    j,
+    arg_min(step, place) as step,
+    null as prev_step,
     'rework' as kind,
     arg_min(t, place) as occurred_t,
     count(*)::double as x,
@@ -95,4 +98,4 @@ select
     arg_min(place, place) as proof_place
 from done
 where is_again
-group by journey_id;
+group by j;

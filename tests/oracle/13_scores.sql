@@ -1,7 +1,7 @@
 -- purpose: severities, ranks inside incidents, hazards, friction and health of each journey, at
 --          the weights and at half and one and a half times the weights
 -- grain:   one row per piece and factor (`scored`); one row per journey (`score`)
--- key:     step_id, kind, detail, factor; journey_id
+-- key:     step, kind, detail, factor; j
 -- sources: piece, weights, journey, outcome, measurable, settings
 create or replace table scored as
 with f as (select unnest([0.5, 1.0, 1.5]) as factor),
@@ -36,7 +36,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by step_id, factor
+            partition by step, factor
             order by severity desc, kind asc, occurred_t asc, detail asc
         ) - 1 as kind_rank
     from severe
@@ -59,7 +59,7 @@ with shares as (
 )
 
 select
-    c.journey_id,
+    c.j,
     s.evidence_coverage
 from carried as c
 inner join shares as s on c.load = s.load;
@@ -67,7 +67,7 @@ inner join shares as s on c.load = s.load;
 create or replace table score as
 with summed as (
     select
-        journey_id,
+        j,
         factor,
         sum(hazard) as hazard,
         sum(hazard) filter (
@@ -75,14 +75,14 @@ with summed as (
         ) as edge_hazard,
         count(*) as n_evidence
     from scored
-    group by journey_id, factor
+    group by j, factor
 ),
 
 f as (select unnest([0.5, 1.0, 1.5]) as factor),
 
 measured as (
     select
-        j.journey_id,
+        j.j,
         f.factor,
         j.is_closed,
         o.outcome01,
@@ -96,9 +96,9 @@ measured as (
     from journey as j
     cross join settings
     cross join f
-    inner join outcome as o on j.journey_id = o.journey_id
-    left join coverage as c on j.journey_id = c.journey_id
-    left join summed as s on j.journey_id = s.journey_id and f.factor = s.factor
+    inner join outcome as o on j.j = o.j
+    left join coverage as c on j.j = c.j
+    left join summed as s on j.j = s.j and f.factor = s.factor
 ),
 
 delivered as (
@@ -118,7 +118,7 @@ delivered as (
 
 by_journey as (
     select
-        journey_id,
+        j,
         any_value(n_evidence) as n_evidence,
         any_value(evidence_coverage) as evidence_coverage,
         any_value(hazard) filter (where factor = 1) as friction_hazard,
@@ -138,7 +138,7 @@ by_journey as (
         ) as health_ops_hi,
         any_value(outcome01) as outcome01
     from delivered
-    group by journey_id
+    group by j
 )
 
 select

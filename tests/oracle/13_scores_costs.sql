@@ -1,8 +1,10 @@
 -- purpose: minutes and money of each piece of friction: measured where logged, else from the rates
 --          that hold when it happens
 -- grain:   one row per piece
--- key:     step_id, kind, detail
+-- key:     step, kind, detail
 -- sources: scored, stepped, cost_rates
+create or replace table rate_held as from spans('cost_rates', kind);
+
 create or replace table costed as
 with
 kinds as (
@@ -21,20 +23,26 @@ pieces as (
     where scored.factor = 1
 ),
 
+-- a rate of the kind itself goes before the default
 rates as (
     select
         p.piece_no,
-        r.* exclude (kind)
+        if(r.kind is null, d, r) as rate
     from pieces as p
-    inner join cost_rates as r
-        on
-            r.kind in (p.kind, 'default')
-            and coalesce(epoch_us(r.valid_from) <= p.occurred_t, true)
-            and coalesce(p.occurred_t < epoch_us(r.valid_to), true)
-    qualify row_number() over (
-        partition by p.piece_no
-        order by r.kind = 'default', r.valid_from desc nulls last, r.json asc
-    ) = 1
+    left join rate_held as r
+        on p.kind = r.kind and p.occurred_t >= r.begin_t and p.occurred_t < r.end_t
+    left join rate_held as d
+        on d.kind = 'default' and p.occurred_t >= d.begin_t and p.occurred_t < d.end_t
+),
+
+-- steps that one event's work belongs to
+shared as (
+    select
+        proof_place,
+        count(distinct step) as n
+    from pieces
+    where is_work
+    group by proof_place
 ),
 
 rated as (
@@ -52,18 +60,16 @@ rated as (
                                 then e.talk_s + coalesce(e.hold_s, 0) + coalesce(e.wrap_s, 0)
                         end
                     )
-                    / (
-                        select count(distinct o.step_id) from pieces as o
-                        where o.is_work and o.proof_place = p.proof_place
-                    ) / 60
+                    / n.n / 60
         end as worked_minutes,
-        r.minutes_customer as usual_customer,
-        r.minutes_company as usual_company,
-        r.rate_customer,
-        r.rate_company,
-        r.currency as rate_currency
+        r.rate.minutes_customer as usual_customer,
+        r.rate.minutes_company as usual_company,
+        r.rate.rate_customer,
+        r.rate.rate_company,
+        r.rate.currency as rate_currency
     from pieces as p
-    left join rates as r on p.piece_no = r.piece_no
+    inner join rates as r on p.piece_no = r.piece_no
+    left join shared as n on p.proof_place = n.proof_place
     left join stepped as e on p.proof_place = e.place
 ),
 
@@ -81,7 +87,7 @@ timed as (
         *,
         if(
             row_number() over (
-                partition by step_id, some_customer is null
+                partition by step, some_customer is null
                 order by waited_minutes is null asc, some_customer desc, kind_rank asc
             ) = 1 or some_customer is null,
             some_customer,
@@ -89,7 +95,7 @@ timed as (
         ) as minutes_customer,
         if(
             row_number() over (
-                partition by step_id, some_company is null
+                partition by step, some_company is null
                 order by worked_minutes is null asc, some_company desc, kind_rank asc
             ) = 1 or some_company is null,
             some_company,
@@ -134,7 +140,7 @@ from priced;
 
 create or replace table journey_cost as
 select
-    j.journey_id,
+    j.j,
     case
         when count(c.minutes_customer) > 0 then sum(c.minutes_customer)
         when has_zero then 0
@@ -150,12 +156,12 @@ select
         sum(coalesce(c.minutes_customer, 0) + coalesce(c.minutes_company, 0)), 0
     ) as friction_minutes_measured_share,
     (count(c.minutes_customer) + count(c.minutes_company))
-    / nullif(2 * count(c.journey_id), 0) as friction_minutes_known_share,
+    / nullif(2 * count(c.j), 0) as friction_minutes_known_share,
     case
         when (select count(*) from cost_rates) > 0
             then
                 (count(c.cost) + count(*) filter (c.is_cost_whole))
-                / nullif(2 * count(c.journey_id), 0)
+                / nullif(2 * count(c.j), 0)
     end as friction_cost_known_share,
     case
         when count(distinct c.currency) > 1 then null
@@ -167,17 +173,17 @@ select
     end as friction_currency
 from (
     select
-        s.journey_id,
+        s.j,
         s.n_evidence = 0 and s.friction_hazard is not null
         and (select count(*) from cost_rates) > 0 as has_zero
     from score as s
 ) as j
-left join costed as c on j.journey_id = c.journey_id
-group by j.journey_id, has_zero;
+left join costed as c on j.j = c.j
+group by j.j, has_zero;
 
 create or replace table journey_logged as
 select
-    journey_id,
+    j,
     case
         when
             count(distinct currency) filter (where cost_amount is not null) = 1
@@ -191,4 +197,4 @@ select
             then max(currency) filter (where cost_amount is not null)
     end as logged_currency
 from stepped
-group by journey_id;
+group by j;

@@ -1,35 +1,35 @@
 -- purpose: which journeys nothing can change any more, and how long work on each took
 -- grain:   one row per journey
--- key:     journey_id
+-- key:     j
 -- sources: journey, stepped, promised, handoff_asked, sla_result, settings
 create or replace table final as
 with
 promise_ends as (
     select
-        journey_id,
+        j,
         max(last_change_t) as last_change_t
     from promised
-    group by journey_id
+    group by j
 ),
 
 handoff_ends as (
     select
-        journey_id,
+        j,
         max(due_t) as due_t
     from handoff_asked
-    group by journey_id
+    group by j
 ),
 
 sla_ends as (
     select
-        journey_id,
+        j,
         max(due_t) as due_t
     from sla_result
-    group by journey_id
+    group by j
 )
 
 select
-    j.journey_id,
+    j.j,
     coalesce(
         j.w > greatest(
             j.deadline,
@@ -42,34 +42,42 @@ select
     ) as is_final
 from journey as j
 cross join settings as s
-left join promise_ends as p on j.journey_id = p.journey_id
-left join handoff_ends as h on j.journey_id = h.journey_id
-left join sla_ends as a on j.journey_id = a.journey_id;
+left join promise_ends as p on j.j = p.j
+left join handoff_ends as h on j.j = h.j
+left join sla_ends as a on j.j = a.j;
 
 create or replace table busy as
 with
 spans as (
     select
-        e.journey_id,
-        greatest(min(e.t_start), any_value(j.started_t)) as a,
-        max(e.t_end) as b
+        e.j,
+        greatest(e.t_start, j.started_t) as a,
+        e.t_end as b
     from stepped as e
-    inner join journey as j on e.journey_id = j.journey_id and j.has_start
-    group by e.journey_id, e.instance
-    having max(e.t_end) >= any_value(j.started_t)
+    inner join journey as j on e.j = j.j
+    where e.place = e.instance and j.has_start and e.t_end >= j.started_t
 ),
 
 reached as (
     select
         *,
         max(b) over (
-            partition by journey_id order by a, b rows between unbounded preceding and 1 preceding
+            partition by j order by a, b rows between unbounded preceding and 1 preceding
         ) as until
     from spans
+    where b > a
+),
+
+lasting as (
+    select
+        j,
+        sum(greatest(b - greatest(a, coalesce(until, a)), 0))::bigint // 1000000 as busy_s
+    from reached
+    group by j
 )
 
 select
-    journey_id,
-    sum(greatest(b - greatest(a, coalesce(until, a)), 0))::bigint // 1000000 as busy_s
-from reached
-group by journey_id;
+    s.j,
+    coalesce(l.busy_s, 0) as busy_s
+from (select distinct j from spans) as s
+left join lasting as l on s.j = l.j;

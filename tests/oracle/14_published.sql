@@ -1,58 +1,78 @@
 -- purpose: the tables as they are published, named `o_<table>`
 -- grain:   as in the declared tables
 -- key:     as in the declared tables
--- sources: journey, step, session, handoff, handoff_asked, info_request, promised, scored, score,
+-- sources: journey, step, step_name, session, inbound, gift, field_use, handoff, handoff_asked,
+--          info_request, promised, scored, score,
 --          final, busy
-create or replace table o_sessions as
+create or replace view o_sessions as
 select
-    s.* exclude (started_t, ended_t),
+    s.* exclude (j, session, started_t, ended_t, first_step, last_step),
+    j.journey_id,
+    j.customer_key,
+    j.journey_id || '-s' || s.seq as session_id,
     make_timestamptz(s.started_t) as started_at,
     make_timestamptz(s.ended_t) as ended_at,
     f.is_final
 from session as s
-inner join final as f on s.journey_id = f.journey_id;
+inner join journey as j on s.j = j.j
+inner join final as f on s.j = f.j;
 
-create or replace table o_steps as
+create or replace view o_steps as
 with
 hazards as (
     select
-        step_id,
+        step,
         sum(hazard) as hazard
     from scored
     where factor = 1
-    group by step_id
+    group by step
 ),
 
 reasks as (
     select
-        step_id,
+        step,
         count(*) filter (where is_reask) as n_reasked
     from info_request
-    group by step_id
+    group by step
 ),
 
 followed as (
     select
-        first_place,
-        step_id,
+        step,
         owner,
         first_t,
-        lag(last_t) over journey as t_before,
-        lag(last_waiting_for) over journey as wait_cause
-    from step
-    window journey as (partition by j order by seq)
+        if(changed(j), null, lag(last_t) over ()) as t_before,
+        if(changed(j), null, lag(last_waiting_for) over ()) as wait_cause
+    from (
+        select
+            j,
+            step,
+            owner,
+            first_t,
+            last_t,
+            last_waiting_for
+        from step
+        order by step
+    ) as every
 ),
 
 worked as (
     select
-        step_id,
+        step,
         worked_us(owner, t_before, greatest(first_t, t_before)) as worked
     from followed
     where t_before is not null and (select count(*) from calendar) > 0
 )
 
 select
-    s.* exclude (j, started_t, ended_t, first_t, last_t, last_waiting_for, wait_s, tier, tz),
+    s.* exclude (
+        j, step, session, started_t, ended_t, first_t, last_t, last_waiting_for, wait_s, tier, tz
+    ),
+    n.seq,
+    n.step_id,
+    j.journey_id,
+    j.customer_key,
+    j.journey_id || '-s' || v.seq as session_id,
     m.local_hour,
     m.local_dow,
     m.weather,
@@ -71,34 +91,37 @@ select
     100 * (1 - exp(-coalesce(h.hazard, 0))) as friction,
     f.is_final
 from step as s
-inner join final as f on s.journey_id = f.journey_id
-left join hazards as h on s.step_id = h.step_id
-left join reasks as r on s.step_id = r.step_id
-inner join followed as w on s.first_place = w.first_place
-left join worked as b on s.step_id = b.step_id
-inner join around as m on s.step_id = m.step_id
-inner join carried as y on s.journey_id = y.journey_id
+inner join step_name as n on s.step = n.step
+inner join session as v on s.session = v.session
+inner join journey as j on s.j = j.j
+inner join final as f on s.j = f.j
+left join hazards as h on s.step = h.step
+left join reasks as r on s.step = r.step
+inner join followed as w on s.step = w.step
+left join worked as b on s.step = b.step
+left join around as m on s.step = m.step
+inner join carried as y on s.j = y.j
 inner join measured_metric as k on y.load = k.load and k.grain = 'step';
 
 create or replace table o_friction_evidence as
 select
-    p.journey_id,
-    p.step_id,
+    j.journey_id,
+    n.step_id,
     j.customer_key,
-    p.prev_step_id,
+    q.step_id as prev_step_id,
     p.kind,
     if(
-        p.kind in (select n.kind from node_kind as n), 'node', 'edge'
+        p.kind in (select k.kind from node_kind as k), 'node', 'edge'
     ) as locus,
     case
         when p.kind = 'promise_broken' then p.owner
-        when p.prev_step_id is null then e.owner
+        when p.prev_step is null then e.owner
         else b.owner
     end as owner,
     case
         when a.place is not null then a.to_owner
-        when p.kind in ('transfer', 'escalation') and p.prev_step_id = p.step_id then null
-        when p.prev_step_id is not null then e.owner
+        when p.kind in ('transfer', 'escalation') and p.prev_step = p.step then null
+        when p.prev_step is not null then e.owner
     end as owner_to,
     e.touchpoint,
     p.basis,
@@ -109,7 +132,7 @@ select
     p.severity,
     p.kind_rank::int as kind_rank,
     p.hazard,
-    p.hazard / sum(p.hazard) over (partition by p.journey_id) as share,
+    p.hazard / s.friction_hazard as share,
     make_timestamptz(p.occurred_t) as occurred_at,
     p.minutes_customer,
     p.minutes_customer_basis,
@@ -120,14 +143,17 @@ select
     p.currency,
     f.is_final
 from costed as p
-inner join journey as j on p.journey_id = j.journey_id
-inner join final as f on p.journey_id = f.journey_id
-inner join step as e on p.step_id = e.step_id
-left join step as b on p.prev_step_id = b.step_id
+inner join journey as j on p.j = j.j
+inner join score as s on p.j = s.j
+inner join final as f on p.j = f.j
+inner join step as e on p.step = e.step
+inner join step_name as n on p.step = n.step
+left join step as b on p.prev_step = b.step
+left join step_name as q on p.prev_step = q.step
 left join handoff_asked as a
     on
         p.kind in ('handoff_dropped', 'transfer', 'escalation')
-        and p.prev_step_id = p.step_id and p.journey_id = a.journey_id
+        and p.prev_step = p.step and p.j = a.j
         and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail);
 
 create or replace table o_handoffs as
@@ -143,18 +169,17 @@ taken as (
 
 united as (
     select
-        h.journey_id,
-        h.customer_key,
-        h.giver.step_id as from_step,
-        h.step_id as to_step,
-        h.giver.owner as from_owner,
-        h.owner as to_owner,
-        h.giver.team as from_team,
-        h.team as to_team,
-        h.giver.channel as from_channel,
-        h.channel as to_channel,
-        h.first_t as occurred_t,
-        greatest(h.first_t - h.giver.last_t, 0) // 1000000 as latency_s,
+        h.j,
+        h.giver,
+        h.step as taker,
+        g.owner as from_owner,
+        s.owner as to_owner,
+        g.team as from_team,
+        s.team as to_team,
+        g.channel as from_channel,
+        s.channel as to_channel,
+        s.first_t as occurred_t,
+        greatest(s.first_t - g.last_t, 0) // 1000000 as latency_s,
         h.n_known as n_fields_known,
         h.n_passed as n_fields_passed,
         h.n_reasked as n_fields_reasked,
@@ -165,13 +190,14 @@ united as (
         t.due_t,
         false as is_asked
     from handoff as h
-    left join taken as t on h.step_id = t.received_step
+    inner join step as s on h.step = s.step
+    inner join step as g on h.giver = g.step
+    left join taken as t on h.step = t.received_step
     union all by name
     select
-        a.journey_id,
-        a.customer_key,
-        a.step_id as from_step,
-        null as to_step,
+        a.j,
+        a.step as giver,
+        null as taker,
         'observed' as basis,
         a.to_channel,
         g.owner as from_owner,
@@ -186,43 +212,63 @@ united as (
         a.source || '/' || a.id as asked_id,
         true as is_asked
     from handoff_asked as a
-    inner join step as g on a.step_id = g.step_id
+    inner join step as g on a.step = g.step
     where a.received_step is null
 )
 
 select
-    u.* exclude (occurred_t, due_t),
+    u.* exclude (j, giver, taker, occurred_t, due_t),
+    j.journey_id,
+    j.customer_key,
+    a.step_id as from_step,
+    b.step_id as to_step,
     make_timestamptz(u.occurred_t) as occurred_at,
     make_timestamptz(u.due_t) as due_at,
     f.is_final
 from united as u
-inner join final as f on u.journey_id = f.journey_id;
+inner join journey as j on u.j = j.j
+inner join final as f on u.j = f.j
+inner join step_name as a on u.giver = a.step
+left join step_name as b on u.taker = b.step;
 
-create or replace table o_info_requests as
+create or replace view o_info_requests as
 select
-    r.* exclude (occurred_t, known_since),
+    r.* exclude (j, step, known_step, occurred_t, known_since),
+    j.journey_id,
+    n.step_id,
+    k.step_id as known_step_id,
+    e.touchpoint,
+    e.owner,
     make_timestamptz(r.occurred_t) as occurred_at,
     make_timestamptz(r.known_since) as known_since,
     j.customer_key,
     f.is_final
 from info_request as r
-inner join journey as j on r.journey_id = j.journey_id
-inner join final as f on r.journey_id = f.journey_id;
+inner join journey as j on r.j = j.j
+inner join final as f on r.j = f.j
+inner join step as e on r.step = e.step
+inner join step_name as n on r.step = n.step
+left join step_name as k on r.known_step = k.step;
 
-create or replace table o_promises as
+create or replace view o_promises as
 select
-    p.* exclude (made_t, due_t, delivered_t),
+    p.* exclude (j, step, customer, made_t, due_t, delivered_t),
+    j.journey_id,
+    j.customer_key,
+    n.step_id,
     make_timestamptz(p.made_t) as made_at,
     make_timestamptz(p.due_t) as due_at,
     make_timestamptz(p.delivered_t) as delivered_at,
     case when p.delivered_t > p.due_t then (p.delivered_t - p.due_t) // 1000000 end as lateness_s,
     f.is_final
 from promised as p
-inner join final as f on p.journey_id = f.journey_id;
+inner join journey as j on p.j = j.j
+inner join final as f on p.j = f.j
+inner join step_name as n on p.step = n.step;
 
-create or replace table o_sla_results as
+create or replace view o_sla_results as
 select
-    r.journey_id,
+    j.journey_id,
     j.customer_key,
     r.sla,
     r.kind,
@@ -234,41 +280,80 @@ select
     r.status,
     f.is_final
 from sla_result as r
-inner join journey as j on r.journey_id = j.journey_id
-inner join final as f on r.journey_id = f.journey_id;
+inner join journey as j on r.j = j.j
+inner join final as f on r.j = f.j;
 
 create or replace table o_journeys as
 with
-by_event as (
-    select
-        e.journey_id,
-        count(distinct e.channel) as n_channels,
-        count(*) filter (
-            where e.direction = 'internal' and coalesce(e.lifecycle, 'complete') = 'complete'
-        ) as n_completes,
-        count(distinct e.activity) filter (
-            where e.direction = 'internal' and coalesce(e.lifecycle, 'complete') = 'complete'
-        ) as n_activities,
-        sum(e.wait_s)::bigint as customer_wait_s,
-        count(*) filter (
-            where e.direction = 'outbound' and e.message_kind in ('marketing', 'upsell')
-            and not e.is_message and s.is_contact and s.direction = 'inbound'
-        ) as n_sold_inside
-    from stepped as e
-    inner join session as s on e.session_id = s.session_id
-    group by e.journey_id
+channels as (
+    select distinct
+        j,
+        channel
+    from stepped
 ),
 
+by_channel as (
+    select
+        j,
+        count(channel) as n_channels
+    from channels
+    group by j
+),
+
+by_activity as (
+    select
+        j,
+        sum(n)::bigint as n_completes,
+        count(activity) as n_activities
+    from (
+        select
+            j,
+            activity,
+            count(*) as n
+        from stepped
+        where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
+        group by j, activity
+    ) as every
+    group by j
+),
+
+by_event as (
+    select
+        j,
+        sum(wait_s)::bigint as customer_wait_s
+    from stepped
+    group by j
+),
+
+by_sale as (
+    select
+        e.j,
+        count(*) as n_sold_inside
+    from stepped as e
+    inner join session as s on e.session = s.session
+    where
+        e.direction = 'outbound' and e.message_kind in ('marketing', 'upsell')
+        and not e.is_message and s.is_contact and s.direction = 'inbound'
+    group by e.j
+),
+
+waiting as (
+    select j from stepped
+    where waiting_for is not null or lifecycle in ('schedule', 'assign', 'suspend')
+),
+
+-- only of journeys in which anybody is said to wait
 gaps as (
     select
-        journey_id,
+        j,
         waiting_for,
         coalesce(lifecycle in ('schedule', 'assign', 'suspend'), false) as is_queued,
         coalesce(greatest(lead(t) over journey - t, 0), 0) as gap,
         owner_eff,
         t
     from stepped
-    window journey as (partition by journey_id order by pos)
+    where j in (from waiting)
+    window journey as (partition by j order by pos)
 ),
 
 worked_gaps as (
@@ -287,8 +372,7 @@ worked_gaps as (
 
 by_gap as (
     select
-        journey_id,
-        bool_or(is_queued or waiting_for is not null) as is_logged,
+        j,
         coalesce(sum(gap) filter (
             where waiting_for = 'company' or (is_queued and waiting_for is null)
         ), 0) // 1000000 as internal_wait_s,
@@ -303,47 +387,53 @@ by_gap as (
         coalesce(sum(gap) filter (where waiting_for = 'customer'), 0) // 1000000
             as waited_for_customer_s
     from worked_gaps
-    group by journey_id
+    group by j
 ),
 
 repeats as (
     select
-        b.journey_id,
+        j,
         count(*) as n_repeat_contacts
-    from session as b
-    cross join settings as s
-    where
-        b.direction = 'inbound' and exists (
-            select 1 from session as a
-            where
-                a.customer_key = b.customer_key and a.direction = 'inbound'
-                and a.intent = b.intent and a.first_place < b.first_place
-                and b.first_t - a.first_t <= s.repeat_window
-        )
-    group by b.journey_id
+    from inbound
+    where is_repeat
+    group by j
+),
+
+places as (
+    select distinct
+        j,
+        silo
+    from step
+),
+
+silos as (
+    select
+        j,
+        count(silo) as n_silos
+    from places
+    group by j
 ),
 
 by_step as (
     select
-        journey_id,
+        j,
         count(*) as n_steps,
-        count(distinct silo) as n_silos,
         count(*) filter (where stage = 'before') as n_steps_before,
         count(*) filter (where stage = 'during') as n_steps_during,
         count(*) filter (where stage = 'after') as n_steps_after,
-        arg_min(owner, seq) as first_owner
+        arg_min(owner, step) as first_owner
     from step
-    group by journey_id
+    group by j
 ),
 
 by_session as (
     select
-        journey_id,
+        j,
         count(*) as n_sessions,
         count(*) filter (where is_contact) as n_contacts,
         count(*) filter (where is_contact and is_need_driven) as n_need_driven
     from session
-    group by journey_id
+    group by j
 ),
 
 by_handoff as (
@@ -387,39 +477,36 @@ by_kind as (
     group by journey_id
 ),
 
-given as (
+last_use as (
     select
-        journey_id,
+        j,
         field,
-        min(pos) as pos
+        max(pos) as pos
     from field_use
-    where op = 'given' and basis = 0
-    group by journey_id, field
+    where basis = 0 and op <> 'verify'
+    group by j, field
 ),
 
 by_field as (
     select
-        g.journey_id,
+        g.j,
         count(*) as n_fields_known,
-        count(*) filter (where exists (
-            select 1 from field_use as l
-            where
-                l.journey_id = g.journey_id and l.field = g.field and l.pos > g.pos
-                and l.basis = 0 and l.op <> 'verify'
-        )) as n_fields_needed
-    from given as g
-    group by g.journey_id
+        count(*) filter (where l.pos > g.pos) as n_fields_needed
+    from gift as g
+    inner join last_use as l on g.j = l.j and g.field = l.field
+    where g.basis = 0
+    group by g.j
 ),
 
 by_request as (
     select
-        journey_id,
+        j,
         count(*) filter (where is_reask and basis = 'observed') as n_reasked_observed,
         count(*) filter (where is_reask and basis = 'declared') as n_reasked_declared,
         count(*) filter (where is_reask and basis = 'inferred') as n_reasked_inferred,
         count(distinct field) filter (where is_reask and basis = 'observed') as n_fields_reasked
     from info_request
-    group by journey_id
+    group by j
 )
 
 select
@@ -444,12 +531,12 @@ select
     v.n_sessions,
     v.n_contacts,
     v.n_need_driven,
-    v.n_contacts - v.n_need_driven + e.n_sold_inside as n_company_driven,
-    v.n_need_driven / nullif(v.n_contacts + e.n_sold_inside, 0) as need_driven_share,
-    e.n_channels,
+    v.n_contacts - v.n_need_driven + coalesce(i.n_sold_inside, 0) as n_company_driven,
+    v.n_need_driven / nullif(v.n_contacts + coalesce(i.n_sold_inside, 0), 0) as need_driven_share,
+    n.n_channels,
     coalesce(k.n_channel_switches, 0) as n_channel_switches,
-    nullif(s.n_silos, 0) as n_silos,
-    if(s.n_silos > 0, s.n_silos - 1, null) as silos_crossed,
+    nullif(z.n_silos, 0) as n_silos,
+    if(z.n_silos > 0, z.n_silos - 1, null) as silos_crossed,
     if(m.has['n_handoffs'], coalesce(h.n_handoffs, 0), null) as n_handoffs,
     if(m.has['n_handoffs_full'], coalesce(h.n_handoffs_full, 0), null) as n_handoffs_full,
     if(m.has['n_handoffs_part'], coalesce(h.n_handoffs_part, 0), null) as n_handoffs_part,
@@ -470,12 +557,12 @@ select
             then greatest(o.held_t - j.started_t, 0) // 1000000
     end as time_to_resolution_s,
     e.customer_wait_s,
-    if(w.is_logged, w.internal_wait_s, null) as internal_wait_s,
-    if(w.is_logged and not w.is_without_hours, w.internal_wait_work_s, null)
+    w.internal_wait_s,
+    if(not w.is_without_hours, w.internal_wait_work_s, null)
         as internal_wait_work_s,
-    if(w.is_logged, w.third_party_wait_s, null) as third_party_wait_s,
-    if(w.is_logged, w.waited_for_customer_s, null) as waited_for_customer_s,
-    if(e.n_completes > 0, e.n_completes - e.n_activities, null) as rework,
+    w.third_party_wait_s,
+    w.waited_for_customer_s,
+    a.n_completes - a.n_activities as rework,
     if(m.has['n_repeat_contacts'], coalesce(x.n_repeat_contacts, 0), null) as n_repeat_contacts,
     coalesce(k.n_fallbacks, 0) as n_fallbacks,
     if(m.has['n_transfers'], coalesce(k.n_transfers, 0), null) as n_transfers,
@@ -492,26 +579,30 @@ select
     if(m.has['n_steps_before'], s.n_steps_before, null) as n_steps_before,
     if(m.has['n_steps_during'], s.n_steps_during, null) as n_steps_during,
     if(m.has['n_steps_after'], s.n_steps_after, null) as n_steps_after,
-    c.* exclude (journey_id, outcome01),
-    q.* exclude (journey_id),
-    l.* exclude (journey_id)
+    c.* exclude (j, outcome01),
+    q.* exclude (j),
+    l.* exclude (j)
 from journey as j
-inner join final as f on j.journey_id = f.journey_id
-inner join outcome as o on j.journey_id = o.journey_id
+inner join final as f on j.j = f.j
+inner join outcome as o on j.j = o.j
 inner join types as t on j.journey_type = t.name
-inner join by_event as e on j.journey_id = e.journey_id
-inner join by_step as s on j.journey_id = s.journey_id
-inner join by_session as v on j.journey_id = v.journey_id
-inner join score as c on j.journey_id = c.journey_id
-inner join carried as y on j.journey_id = y.journey_id
+inner join by_event as e on j.j = e.j
+inner join by_channel as n on j.j = n.j
+inner join by_step as s on j.j = s.j
+inner join silos as z on j.j = z.j
+inner join by_session as v on j.j = v.j
+inner join score as c on j.j = c.j
+inner join carried as y on j.j = y.j
 inner join measured_metric as m on y.load = m.load and m.grain = 'journey'
-inner join journey_cost as q on j.journey_id = q.journey_id
-inner join journey_logged as l on j.journey_id = l.journey_id
+inner join journey_cost as q on j.j = q.j
+inner join journey_logged as l on j.j = l.j
 left join by_handoff as h on j.journey_id = h.journey_id
 left join by_promise as p on j.journey_id = p.journey_id
 left join by_kind as k on j.journey_id = k.journey_id
-left join by_field as d on j.journey_id = d.journey_id
-left join by_request as r on j.journey_id = r.journey_id
-left join by_gap as w on j.journey_id = w.journey_id
-left join repeats as x on j.journey_id = x.journey_id
-left join busy as b on j.journey_id = b.journey_id;
+left join by_field as d on j.j = d.j
+left join by_request as r on j.j = r.j
+left join by_activity as a on j.j = a.j
+left join by_sale as i on j.j = i.j
+left join by_gap as w on j.j = w.j
+left join repeats as x on j.j = x.j
+left join busy as b on j.j = b.j;

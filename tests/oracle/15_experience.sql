@@ -3,7 +3,8 @@
 --          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
--- sources: records, persons, x_declared, stepped, step, o_journeys, settings, x_frontiers
+-- sources: records, persons, person, x_declared, stepped, step, journey, final, settings,
+--          x_frontiers
 create or replace table x as
 with
 usual as (
@@ -53,17 +54,51 @@ from bounded;
 
 create or replace table x_joined as
 with
+felt as (
+    select
+        x.place,
+        p.customer,
+        x.t,
+        x.target,
+        x.correlationid,
+        x.case_id,
+        x.touchpoint,
+        x.journey_type
+    from x
+    inner join person as p on x.customer_key = p.customer_key
+),
+
+-- a name is looked up, whenever its event was
+named as (
+    select
+        place,
+        min(event_place) filter (where is_ref) as ref_place,
+        min(event_place) filter (where not is_ref) as id_place
+    from (
+        select
+            x.place,
+            e.place as event_place,
+            false as is_ref
+        from ev as e
+        inner join felt as x on e.customer = x.customer and e.id = x.target
+        union all
+        select
+            x.place,
+            e.place as event_place,
+            true as is_ref
+        from ev as e
+        inner join felt as x on e.customer = x.customer and e.source || '/' || e.id = x.target
+        where contains(x.target, '/')
+    ) as every
+    group by place
+),
+
+-- of the others the latest event at or before, else, of a conversation or a case, the first after
 pairs as (
     select
-        x.source,
-        x.id,
-        x.t as x_t,
-        e.t,
-        e.place,
-        e.step_id,
-        e.journey_id,
-        coalesce(x.target = e.source || '/' || e.id, false) as is_ref,
-        coalesce(x.target = e.id, false) as is_name,
+        x.place,
+        e.place as event_place,
+        e.t <= x.t as is_before,
         coalesce(x.correlationid = e.correlationid, false) as is_thread,
         coalesce(x.target = e.correlationid, false) as is_target_thread,
         coalesce(x.case_id = e.case_id, false) as is_case,
@@ -71,103 +106,91 @@ pairs as (
         coalesce(x.target = e.touchpoint, false) as is_target_place,
         not e.is_pushed
         and (x.journey_type is null or x.journey_type = j.journey_type) as is_own
-    from x
-    inner join stepped as e on x.customer_key = e.customer_key
-    inner join o_journeys as j on e.journey_id = j.journey_id
+    from stepped as e
+    inner join felt as x on e.customer = x.customer
+    inner join journey as j on e.j = j.j
 ),
 
-found as (
+nearest as (
     select
-        *,
-        1 as way,
-        'event' as method,
-        row_number() over (partition by source, id order by place) as rank
+        place,
+        coalesce(
+            max(event_place) filter (where is_thread and is_before),
+            min(event_place) filter (where is_thread)
+        ) as thread_place,
+        coalesce(
+            max(event_place) filter (where is_target_thread and is_before),
+            min(event_place) filter (where is_target_thread)
+        ) as target_thread_place,
+        coalesce(
+            max(event_place) filter (where is_case and is_before),
+            min(event_place) filter (where is_case)
+        ) as case_place,
+        max(event_place) filter (where is_place and is_before) as touchpoint_place,
+        max(event_place) filter (where is_target_place and is_before) as target_touchpoint_place,
+        max(event_place) filter (where is_own and is_before) as own_place,
+        bool_or(is_target_place) as has_target_place
     from pairs
-    where is_ref
-    union all
+    group by place
+),
+
+ways as (
     select
-        *,
-        2 as way,
-        'event' as method,
-        row_number() over (partition by source, id order by place) as rank
-    from pairs
-    where is_name
-    union all
-    select
-        p.*,
-        w.way,
-        w.method,
-        row_number() over (
-            partition by p.source, p.id, w.way
-            order by
-                p.t > p.x_t,
-                if(p.t > p.x_t, p.place, -p.place)
-        ) as rank
-    from pairs as p
-    inner join (
-        values (3, 'correlation'), (4, 'correlation'), (5, 'case'), (6, 'touchpoint'),
-        (7, 'touchpoint'), (8, 'journey')
-    ) as w (way, method)
-        on
-            (p.t <= p.x_t or w.way <= 5)
-            and case w.way
-                when 3 then p.is_thread
-                when 4 then p.is_target_thread
-                when 5 then p.is_case
-                when 6 then p.is_place
-                when 7 then p.is_target_place
-                else p.is_own
-            end
+        n.place,
+        unnest([  -- noqa: AL03
+            { 'way': 1, 'method': 'event', 'event_place': m.ref_place },
+            { 'way': 2, 'method': 'event', 'event_place': m.id_place },
+            { 'way': 3, 'method': 'correlation', 'event_place': n.thread_place },
+            { 'way': 4, 'method': 'correlation', 'event_place': n.target_thread_place },
+            { 'way': 5, 'method': 'case', 'event_place': n.case_place },
+            { 'way': 6, 'method': 'touchpoint', 'event_place': n.touchpoint_place },
+            { 'way': 7, 'method': 'touchpoint', 'event_place': n.target_touchpoint_place },
+            { 'way': 8, 'method': 'journey', 'event_place': n.own_place }
+        ], recursive := true)
+    from nearest as n
+    left join named as m on n.place = m.place
 ),
 
 within_reach as (
     select
-        f.*,
-        row_number() over (partition by f.source, f.id order by f.way) as choice
-    from found as f
+        w.place,
+        w.method,
+        e.j,
+        e.step,
+        x.t - e.t as gap
+    from ways as w
+    inner join x on w.place = x.place
+    inner join stepped as e on w.event_place = e.place
     cross join settings as s
     where
-        f.rank = 1
-        and (
-            f.way <= 5
-            or f.x_t - f.t <= if(f.method = 'touchpoint', s.x_touchpoint, s.survey)
-        )
-),
-
-guessable as (
-    select distinct
-        source,
-        id
-    from found
-    where way > 5
+        w.way <= 5
+        or x.t - e.t <= if(w.method = 'touchpoint', s.x_touchpoint, s.survey)
+    qualify row_number() over (partition by w.place order by w.way) = 1
 )
 
 select
     x.*,
     w.method as join_method,
-    w.journey_id,
-    w.x_t - w.t as gap,
-    if(w.method = 'journey', null, w.step_id) as step_id,
+    w.j,
+    w.gap,
+    if(w.method = 'journey', null, w.step) as step,
     x.respondent_type = 'customer' as is_customer,
     case
         when w.method is not null then null
-        when x.customer_key not in (select customer_key from stepped) then 'no_event'
+        when n.place is null then 'no_event'
         when
             x.correlationid is not null or x.case_id is not null
-            or (
-                x.target is not null
-                and not exists (
-                    select 1 from pairs as p
-                    where p.source = x.source and p.id = x.id and p.is_target_place
-                )
-            )
+            or (x.target is not null and not n.has_target_place)
             then 'unknown_name'
-        when g.id is not null then 'window_passed'
+        when
+            n.touchpoint_place is not null or n.target_touchpoint_place is not null
+            or n.own_place is not null
+            then 'window_passed'
         else 'nothing_before'
     end as unjoined
 from x
-left join guessable as g on x.source = g.source and x.id = g.id
-left join within_reach as w on x.source = w.source and x.id = w.id and w.choice = 1;
+left join nearest as n on x.place = n.place
+left join within_reach as w on x.place = w.place;
 
 create or replace table o_experience as
 with
@@ -176,16 +199,16 @@ least_frontier as (
 ),
 
 asked_steps as (
-    select distinct step_id from x_joined
+    select distinct step from x_joined
     where
         is_customer and level = 'touchpoint' and is_solicited and u is not null
-        and step_id is not null
+        and step is not null
 )
 
 select
     x.customer_key,
-    x.journey_id,
-    x.step_id,
+    j.journey_id,
+    n.step_id,
     x.respondent_type,
     x.actor_id as respondent,
     x.instrument,
@@ -217,13 +240,13 @@ select
         when not x.is_customer or not x.is_solicited then null
         when x.u is null
             then if(
-                x.level = 'touchpoint' and x.step_id is not null and x.sentiment01 is not null
+                x.level = 'touchpoint' and x.step is not null and x.sentiment01 is not null
                 and x.sentiment_validated
-                and x.step_id not in (from asked_steps),
+                and x.step not in (from asked_steps),
                 'step', null
             )
-        when x.level = 'touchpoint' and x.step_id is not null then 'step'
-        when x.level = 'journey' and x.journey_id is not null then 'whole'
+        when x.level = 'touchpoint' and x.step is not null then 'step'
+        when x.level = 'journey' and x.j is not null then 'whole'
     end as scored_as,
     cast(floor(x.gap / 1000000) as bigint) as join_gap_s,
     case
@@ -249,15 +272,17 @@ select
     end as is_in_time,
     coalesce(
         w.w > x.t + c.identity_wait + c.lateness
-        and coalesce(j.is_final, true)
+        and coalesce(k.is_final, true)
         and (x.target is null or coalesce(x.join_method = 'event', false)),
         false
     ) as is_final
 from x_joined as x
 cross join settings as c
 cross join least_frontier as w
-left join step as s on x.step_id = s.step_id
-left join o_journeys as j on x.journey_id = j.journey_id
+left join step as s on x.step = s.step
+left join step_name as n on x.step = n.step
+left join journey as j on x.j = j.j
+left join final as k on x.j = k.j
 left join x_frontiers as f on x.source = f.source;
 
 create or replace table o_texts as

@@ -6,16 +6,15 @@ create or replace table x_score as
 with
 told as (
     select
-        x.journey_id,
-        x.step_id,
+        j.journey_id,
         x.place,
         e.scored_as,
-        s.seq,
+        x.step as seq,
         coalesce(x.u, x.sentiment01) as u,
         x.u is null as is_text,
         if(x.u is null, x.sentiment01 > 0.9 - 1e-12, e.is_top_box) as is_top_box,
         case
-            when not x.is_customer or x.level != 'touchpoint' or x.step_id is null then null
+            when not x.is_customer or x.level != 'touchpoint' or x.step is null then null
             when x.u is not null then if(x.is_solicited, 1, 3)
             when x.sentiment01 is null then null
             when x.is_solicited and x.sentiment_validated then 2
@@ -23,8 +22,7 @@ told as (
         end as rank
     from x_joined as x
     inner join o_experience as e on e.x_id = x.source || '/' || x.id
-    left join step as s on x.step_id = s.step_id
-    where x.journey_id is not null
+    inner join journey as j on x.j = j.j
 ),
 
 chosen as (
@@ -79,7 +77,7 @@ create or replace table o_journey_experience as
 with
 counted as (
     select
-        x.journey_id,
+        j.journey_id,
         count(*) as n_records,
         count(*) filter (
             x.is_customer and x.is_solicited and x.invited_time is null and x.is_answered
@@ -93,8 +91,8 @@ counted as (
         count(*) filter (x.is_customer and x.instrument = 'empathy' and x.u > 0.5)
             as n_understood
     from x_joined as x
-    where x.journey_id is not null
-    group by x.journey_id
+    inner join journey as j on x.j = j.j
+    group by j.journey_id
 ),
 
 judged as (

@@ -19,13 +19,18 @@ from tests.support.store_builder import START, Rows, journey, key_of
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
+#: Customer of each journey.
+CUSTOMERS = {1: 1, 2: 2, 3: 1}
+
+
 def answer(
     number: int, of_journey: int, step: int | None, u: float | None, **own: Any
 ) -> dict[str, Any]:
     """An answer of the customer; with a step it is the step's score, else the whole's."""
     name = f"j{of_journey:04d}"
     return {
-        "x_id": f"survey/{number}", "customer_key": key_of(of_journey), "journey_id": name,
+        "x_id": f"survey/{number}", "customer_key": key_of(CUSTOMERS[of_journey]),
+        "journey_id": name,
         "step_id": None if step is None else f"{name}-{step}", "instrument": "nps",
         "respondent_type": "customer", "level": "journey" if step is None else "touchpoint",
         "occurred_at": START + number * HOUR, "score01": u, "is_solicited": True,

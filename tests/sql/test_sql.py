@@ -19,7 +19,7 @@ from tests.support import store_builder
 from tests.support.sql_world import DAY, HOUR, contact, counted_world, table
 from tests.support.store_builder import START, journey, key_of
 
-KINDS = ("macros", "views", "checks", "questions")
+KINDS = ("macros", "views", "aggregates", "checks", "questions")
 EVERY = [
     pytest.param(script, id=f"{kind}-{name}")
     for kind in KINDS[1:]

@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from rejse.pipelines.publication import audit_client
-from rejse.pipelines.publication.audit_client import Report
+from rejse.pipelines.publication.audit import Report, audit
 from rejse.transforms import published_tables
 from tests.support import store_builder
 from tests.support.store_builder import Rows
 
 
-def audit_of(root: Path, rows: Rows, audits: audit_client.Audit = audit_client.audit) -> Report:
+def audit_of(root: Path, rows: Rows) -> Report:
     staged = {name: [] for name in published_tables.names()}
     for file in store_builder.staged(root, rows):
         staged[file.table].append(file)
-    return audits(root, staged, "run-1")
+    return audit(root, staged, None, "run-1")
 
 
 def broken_world() -> tuple[Rows, dict[str, tuple[str, int]]]:

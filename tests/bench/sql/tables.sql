@@ -113,23 +113,22 @@ from o_handoffs;
 
 create view out_info_requests as
 select
-    r.journey_id,
-    r.step_id,
-    r.customer_key,
-    r.is_final,
-    r.field,
-    s.touchpoint,
-    s.owner,
-    r.system_asking,
-    r.system_known,
-    r.known_step_id,
-    r.known_since,
-    r.occurred_at,
-    r.is_reask,
-    r.value_agrees,
-    r.basis
-from o_info_requests as r
-inner join step as s on r.step_id = s.step_id;
+    journey_id,
+    step_id,
+    customer_key,
+    is_final,
+    field,
+    touchpoint,
+    owner,
+    system_asking,
+    system_known,
+    known_step_id,
+    known_since,
+    occurred_at,
+    is_reask,
+    value_agrees,
+    basis
+from o_info_requests;
 
 create view out_promises as
 select

@@ -15,7 +15,7 @@ from rejse.pipelines.jobs.increment import NothingToBuildOnError, SourcesGoneErr
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance.compact import compact
-from rejse.pipelines.publication import audit_client
+from rejse.pipelines.publication.audit import audit
 from tests.support.installation import (
     DAY,
     NEW_YEAR,
@@ -376,7 +376,7 @@ def test_other_rules_need_all_files_again(project: settings.Settings) -> None:
 
 def test_an_increment_is_audited_over_whole_customers(project: settings.Settings) -> None:
     (project.root / "b.jsonl").write_text(lines([row_on("07-02", "e2"), row(1, id="e3")]))
-    result = once(project, audit=audit_client.audit)
+    result = once(project, audit=audit)
     assert result.status == "published"
     report = json.loads(next((project.store / "audits").glob("*.json")).read_text())
     assert report["passed"]

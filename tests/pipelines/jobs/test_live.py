@@ -22,7 +22,6 @@ from rejse.pipelines.jobs import status
 from rejse.pipelines.jobs.arriving_files import ABANDONED_AFTER, is_whole
 from rejse.pipelines.jobs.live import Loop, Pace
 from rejse.pipelines.jobs.run import RunResult
-from rejse.pipelines.publication.audit_client import LONGEST, Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_log, delta_store, staging
 from tests.support import store_builder, strategies
@@ -30,7 +29,6 @@ from tests.support.faults import spoil_scores
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import installation, lines, row
 from tests.support.law import SOAK
-from tests.support.quick_audit import GATE
 
 #: Kills while files arrive; the soak makes many more.
 KILLS = 200 if SOAK else 3
@@ -166,33 +164,14 @@ def test_a_failing_audit_publishes_nothing_and_the_next_goes_on(
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     project = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    with Auditor() as auditor:
-        loop, asked = Loop(project, Pace(0, 0), audit=auditor.audit), auditor.pid
-        with monkeypatch.context() as broken:
-            broken.setattr(staging.Stage, "add", spoil_scores)
-            (failed,) = loop.results()
-        assert (failed.status, failed.publication) == ("audit_failed", None)
-        assert any("friction_score" in finding for finding in failed.findings)
-        assert delta_store.latest(project.store) is None
-        assert next(loop.results()).publication == 1
-        assert auditor.pid == asked
-
-
-def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    project.store.mkdir(exist_ok=True)
-    os.mkfifo(project.store / GATE)  # however fast the process is, it waits here for its end
-    with Auditor("tests.support.quick_audit", longest=0.0) as auditor:
-        loop = Loop(project, Pace(0, 0), audit=auditor.audit)
-        with pytest.raises(AuditUnavailableError, match="ended with -9"):
-            next(loop.results())
-        auditor.longest = LONGEST
-        (project.store / GATE).unlink()
-        assert delta_store.latest(project.store) is None
-        assert next(loop.results()).publication == 1
+    loop = Loop(project, Pace(0, 0))
+    with monkeypatch.context() as broken:
+        broken.setattr(staging.Stage, "add", spoil_scores)
+        (failed,) = loop.results()
+    assert (failed.status, failed.publication) == ("audit_failed", None)
+    assert any("friction_score" in finding for finding in failed.findings)
+    assert delta_store.latest(project.store) is None
+    assert next(loop.results()).publication == 1
 
 
 def test_a_stop_of_the_whole_service_leaves_no_process(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,21 +16,22 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.store import delta_store
 from tests.support.installation import installation, lines, once, row
 from tests.support.processes import has_ended
-from tests.support.quick_audit import GATE
 
-#: The command line, with an audit that audits nothing and says which process it is.
+#: The command line.
 PROGRAM = """
 import os, signal, sys, threading
+from rejse.expectations import one_pass
 from rejse.pipelines.cli import main
 from rejse.pipelines.jobs import stage_steps
-from rejse.pipelines.publication import audit_client
 from rejse.pipelines.runtime import signals
-start = audit_client.Auditor._start
-def start_quick(auditor):
-    auditor.program = "tests.support.quick_audit"
-    start(auditor)
-    print(auditor.pid, flush=True)
-audit_client.Auditor._start = start_quick
+"""
+#: Its audit sends the signal, then goes on.
+AUDITED = """
+counted = one_pass.counted
+def hit(*given):
+    os.kill(os.getpid(), signal.{name})
+    return counted(*given)
+one_pass.counted = hit
 """
 #: Its first table of a run sends the signal, then goes on.
 HIT = """
@@ -96,10 +96,10 @@ def called(place: Path, *args: str, more: str = "") -> Iterator[subprocess.Popen
 
 
 def printed_lines(process: subprocess.Popen[str]) -> list[dict[str, object]]:
-    """Lines of JSON but for the processes of audits."""
+    """Lines of JSON."""
     out, err = process.communicate()
     assert "Traceback" not in err
-    return [json.loads(line) for line in out.splitlines() if not line.isdigit()]
+    return [json.loads(line) for line in out.splitlines()]
 
 
 def nothing_is_left(place: Path) -> bool:
@@ -109,27 +109,9 @@ def nothing_is_left(place: Path) -> bool:
 
 
 @SIGNALS
-def test_a_run_that_is_being_audited_ends_with_its_audit(
-    place: Path, number: signal.Signals
-) -> None:
-    os.mkfifo(place / "store" / GATE)
-    with called(place, "run") as process:
-        assert process.stdout is not None
-        auditor = int(process.stdout.readline())
-        with (place / "store" / GATE).open("wb"):  # opens when it is being audited
-            process.send_signal(number)
-            (last,) = printed_lines(process)
-            assert has_ended(auditor)
-    code = 128 + number
-    status = {130: "interrupted", 143: "terminated"}[code]
-    assert (process.returncode, last["exit_code"], last["status"]) == (code, code, status)
-    assert nothing_is_left(place)
-    (place / "store" / GATE).unlink()
-    assert once(settings.load(place)).counts["kept"] == 4
-
-
-@SIGNALS
-@pytest.mark.parametrize("how", [HIT, STUCK], ids=("at its next step", "at once"))
+@pytest.mark.parametrize(
+    "how", [HIT, STUCK, AUDITED], ids=("at its next step", "at once", "in its audit")
+)
 def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> None:
     with called(place, "run", more=how.format(name=number.name)) as process:
         (last,) = printed_lines(process)
@@ -161,14 +143,3 @@ def test_a_loop_that_cannot_leave_its_run_is_ended(place: Path) -> None:
         printed_lines(process)
     assert process.returncode in (0, 143)
     assert nothing_is_left(place)
-
-
-def test_a_killed_run_takes_its_audit_along(place: Path) -> None:
-    os.mkfifo(place / "store" / GATE)
-    with called(place, "run") as process:
-        assert process.stdout is not None
-        auditor = int(process.stdout.readline())
-        with (place / "store" / GATE).open("wb"):  # and stays open: it is audited still
-            process.kill()
-            process.communicate()
-            assert has_ended(auditor)

@@ -122,14 +122,12 @@ def test_an_increment_carries_it_forward(store: Path) -> None:
     assert carried.files["complaints_live"] == []
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_audit_holds_it_to_its_declaration(store: Path) -> None:
-    from rejse.expectations.suites import Suite
+    from rejse.expectations import rules
 
-    suite = Suite("complaints", ("complaint_id",))
-    rules = {expectation.meta["rule"] for expectation in suite.expectations() if expectation.meta}
-    assert suite.view == "v_complaints"
-    assert {"key.unique", "columns.present", "weight.range", "raised_at.required"} <= rules
+    names = {rule.name for rule in rules.by_table()["complaints"]}
+    assert rules.view(COMPLAINTS) == "v_complaints"
+    assert {"key.unique", "weight.range", "raised_at.required"} <= names
 
 
 def test_it_is_documented(store: Path) -> None:

@@ -1,0 +1,47 @@
+"""The one pass and Great Expectations refuse the same rows, by every rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from rejse.expectations import one_pass
+from rejse.expectations.rules import by_table
+from rejse.pipelines.publication import audit
+from tests.support import store_builder
+from tests.support.broken_rows import broken_rows
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("broken")
+    store_builder.staged(root, broken_rows())
+    return root
+
+
+def counts(store: Path, n_ranges: int) -> dict[tuple[str, str], int]:
+    """Rows that break each rule, by table and rule."""
+    files = {folder.name: sorted(folder.glob("*.parquet")) for folder in store.iterdir()}
+    with duckdb.connect() as con:
+        counted = one_pass.counted(con, files, one_pass.no_stored_rows, n_ranges)
+    return {(rule.table, rule.name): n for rule, n in counted.items()}
+
+
+def test_every_rule_is_broken(store: Path) -> None:
+    """A rule that is added needs rows that break it, or nobody knows that it can refuse any."""
+    declared = {(rule.table, rule.name) for rules in by_table().values() for rule in rules}
+    assert {rule for rule, n in counts(store, 1).items() if n} == declared
+
+
+def test_great_expectations_refuses_the_same_rows(store: Path) -> None:
+    files = {folder.name: [str(path.relative_to(store)) for path in folder.glob("*.parquet")]
+             for folder in store.iterdir()}  # fmt: skip
+    findings, _ = audit.published(store, files)
+    assert {(f.table, f.rule): f.rows for f in findings} == counts(store, 1)
+
+
+@pytest.mark.parametrize("n_ranges", [2, 16])
+def test_no_count_depends_on_the_ranges_of_customers(store: Path, n_ranges: int) -> None:
+    assert counts(store, n_ranges) == counts(store, 1)
