@@ -25,24 +25,37 @@ cohorts as (
     group by grouping sets ((journey_type, ended_month), (journey_type))
 ),
 
-efforts as (
-    select * from v_validity_rank
-    where answer = 'ces'
+-- One reading of each view below: the planner takes seconds for every further one.
+ranks as (
+    select
+        journey_type,
+        ended_month,
+        any_value(n_journeys) filter (answer = 'ces') as n_ces,
+        any_value(spearman) filter (answer = 'ces') as ces_spearman,
+        any_value(spearman_lo) filter (answer = 'ces') as ces_spearman_lo,
+        any_value(spearman_hi) filter (answer = 'ces') as ces_spearman_hi,
+        any_value(n_journeys) filter (answer = 'experience') as n_experience,
+        any_value(spearman) filter (answer = 'experience') as experience_spearman,
+        any_value(spearman_lo) filter (answer = 'experience') as experience_spearman_lo,
+        any_value(spearman_hi) filter (answer = 'experience') as experience_spearman_hi
+    from v_validity_rank
+    group by journey_type, ended_month
 ),
 
-felt as (
-    select * from v_validity_rank
-    where answer = 'experience'
-),
-
-bad_ends as (
-    select * from v_validity_auc
-    where target = 'bad_end'
-),
-
-repeats as (
-    select * from v_validity_auc
-    where target = 'repeat_contact'
+areas as (
+    select
+        journey_type,
+        ended_month,
+        any_value(auc) filter (target = 'bad_end') as bad_end_auc,
+        any_value(auc_lo) filter (target = 'bad_end') as bad_end_auc_lo,
+        any_value(auc_hi) filter (target = 'bad_end') as bad_end_auc_hi,
+        any_value(n_hits) filter (target = 'repeat_contact') as n_repeated,
+        any_value(n_others) filter (target = 'repeat_contact') as n_not_repeated,
+        any_value(auc) filter (target = 'repeat_contact') as repeat_contact_auc,
+        any_value(auc_lo) filter (target = 'repeat_contact') as repeat_contact_auc_lo,
+        any_value(auc_hi) filter (target = 'repeat_contact') as repeat_contact_auc_hi
+    from v_validity_auc
+    group by journey_type, ended_month
 ),
 
 lines as (
@@ -75,26 +88,26 @@ validity as (
         cohorts.ended_month,
         cohorts.n_journeys,
         cohorts.n_customers,
-        coalesce(efforts.n_journeys, 0) as n_ces,
-        efforts.spearman as ces_spearman,
-        efforts.spearman_lo as ces_spearman_lo,
-        efforts.spearman_hi as ces_spearman_hi,
-        coalesce(felt.n_journeys, 0) as n_experience,
-        felt.spearman as experience_spearman,
-        felt.spearman_lo as experience_spearman_lo,
-        felt.spearman_hi as experience_spearman_hi,
+        coalesce(ranks.n_ces, 0) as n_ces,
+        ranks.ces_spearman,
+        ranks.ces_spearman_lo,
+        ranks.ces_spearman_hi,
+        coalesce(ranks.n_experience, 0) as n_experience,
+        ranks.experience_spearman,
+        ranks.experience_spearman_lo,
+        ranks.experience_spearman_hi,
         coalesce(lines.n_journeys, 0) as n_outcome_known,
         coalesce(lines.n_bad_ends, 0) as n_bad_ends,
-        bad_ends.auc as bad_end_auc,
-        bad_ends.auc_lo as bad_end_auc_lo,
-        bad_ends.auc_hi as bad_end_auc_hi,
+        areas.bad_end_auc,
+        areas.bad_end_auc_lo,
+        areas.bad_end_auc_hi,
         left_out.bad_end as bad_end_left_out,
         cohorts.tested_hazard_share,
-        coalesce(repeats.n_hits + repeats.n_others, 0) as n_first_contacts,
-        coalesce(repeats.n_hits, 0) as n_repeated,
-        repeats.auc as repeat_contact_auc,
-        repeats.auc_lo as repeat_contact_auc_lo,
-        repeats.auc_hi as repeat_contact_auc_hi,
+        coalesce(areas.n_repeated + areas.n_not_repeated, 0) as n_first_contacts,
+        coalesce(areas.n_repeated, 0) as n_repeated,
+        areas.repeat_contact_auc,
+        areas.repeat_contact_auc_lo,
+        areas.repeat_contact_auc_hi,
         left_out.repeat_contact as repeat_contact_left_out,
         lines.predicted_mean,
         lines.bad_end_share,
@@ -110,22 +123,14 @@ validity as (
         misfits.q as misfit_q
     from cohorts
     cross join left_out
-    left join efforts
+    left join ranks
         on
-            cohorts.journey_type = efforts.journey_type
-            and cohorts.ended_month is not distinct from efforts.ended_month
-    left join felt
+            cohorts.journey_type = ranks.journey_type
+            and cohorts.ended_month is not distinct from ranks.ended_month
+    left join areas
         on
-            cohorts.journey_type = felt.journey_type
-            and cohorts.ended_month is not distinct from felt.ended_month
-    left join bad_ends
-        on
-            cohorts.journey_type = bad_ends.journey_type
-            and cohorts.ended_month is not distinct from bad_ends.ended_month
-    left join repeats
-        on
-            cohorts.journey_type = repeats.journey_type
-            and cohorts.ended_month is not distinct from repeats.ended_month
+            cohorts.journey_type = areas.journey_type
+            and cohorts.ended_month is not distinct from areas.ended_month
     left join lines
         on
             cohorts.journey_type = lines.journey_type

@@ -18,8 +18,10 @@ from tests.support.crashes import Crash, crash_after
 
 
 def counts(root: Path) -> dict[str, int]:
+    """Rows of all published tables, and of the two views that join final and live ones."""
     with catalogue.connect(root) as session:
         names = [row[0] for row in session.execute("show tables").fetchall()]
+        names = [name for name in names if not name.startswith("v_")] + ["v_journeys", "v_steps"]
         return {
             name: session.execute(f"select count(*) from {name}").fetchall()[0][0] for name in names
         }
