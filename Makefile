@@ -35,7 +35,7 @@ demo: .venv/ready  ## sample data, the main job, headline tables, the report
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/sqlfluff lint --disable-progress-bar sql tests
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 0 sql tests
 
 types: .venv/ready
 	$(BIN)/mypy -p rejse -p tests.bench

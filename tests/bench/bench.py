@@ -1,4 +1,4 @@
-"""The benchmark: the same work by rejse, by tuned DuckDB SQL and Polars, by per-event Beam.
+"""The benchmark: the same work by rejse, by tuned DuckDB SQL and Polars.
 
 `python -m tests.bench.bench --events 1000000 10000000`. Every program is a process of its own over
 the same Parquet files; `WORK.md` says what is compared. CPU is user + system seconds of the
