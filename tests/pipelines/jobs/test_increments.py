@@ -25,10 +25,10 @@ ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
 #: Orders of arrival, seeds, and into how many runs the rows are split; 20 seeds more in the soak.
 SPLITS = [
     *((order, 1, 2) for order in ORDERS),
-    ("wholly shuffled", 2, 7),
+    ("wholly shuffled", 2, 7 if SOAK else 4),
     ("wholly shuffled", 3, 2),
     ("late", 1, 5),
-    ("late", 2, 9),
+    ("late", 2, 9 if SOAK else 3),
     *(
         (ORDERS[1 + seed % 2], seed, parts)
         for seed in range(4, 24 if SOAK else 4)
