@@ -57,9 +57,8 @@ class Stage(Step):
             scratch.report(self._scratch, "scored", scored.rows.num_rows)
 
     def _trim_memory(self) -> None:
-        if (
-            self._n_scored >= EVENTS_PER_TRIM
-        ):  # at first what reading needed, later holes in the heap
+        # At first what reading needed, later holes in the heap.
+        if self._n_scored >= EVENTS_PER_TRIM:
             process_limits.trim_malloc()
             self._n_scored = 0
 

@@ -135,11 +135,12 @@ def reuse_equal(
 
 def _is_equal(store: Path, old: StagedFile, new: StagedFile) -> bool:
     """Return whether a published file, as it is now, has the content of a staged one."""
+    if old.bytes != new.bytes:
+        return False
     try:
-        content = checksums.of(store / old.path)
+        return checksums.of(store / old.path) == checksums.recorded(Path(new.path).name)
     except OSError:
         return False
-    return old.bytes == new.bytes and content == checksums.recorded(Path(new.path).name)
 
 
 def _without_customers(
