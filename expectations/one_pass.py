@@ -19,7 +19,7 @@ import pyarrow as pa
 from rejse.expectations.rules import ColumnRule, KeyRule, Law, RowRule, Rule
 from rejse.expectations.rules import by_table as rules_by_table
 from rejse.pipelines.store import parquet_files
-from rejse.sql import statements
+from rejse.sql import quoted, statements
 from rejse.transforms import published_tables
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.registry import LIVE
@@ -243,8 +243,3 @@ def _count(con: duckdb.DuckDBPyConnection, query: str) -> int:
 def _row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
     rows: list[tuple[int, ...]] = con.execute(query).fetchall()
     return rows[0]
-
-
-def quoted(text: str) -> str:
-    """Return the text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

@@ -15,7 +15,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from rejse.sql import Script, scripts
+from rejse.sql import Script, quoted, scripts
 from rejse.transforms import published_tables
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.feedback.validate import RULES as ANSWER_RULES
@@ -146,7 +146,7 @@ def _of_column(table: Table, column: Column) -> Iterator[ColumnRule]:
     if not column.nullable:
         yield rule("required", f"{name} is null")
     if column.values:
-        yield rule("values", f"{name} not in ({', '.join(map(_quoted, column.values))})")
+        yield rule("values", f"{name} not in ({', '.join(map(quoted, column.values))})")
     ends = [f"{name} < {column.low}"] * (column.low is not None)
     ends += [f"{name} > {column.high}"] * (column.high is not None)
     if ends and not pa.types.is_list(column.type):
@@ -174,7 +174,3 @@ def _law(table: Table, check: Script) -> Rule:
     if of_rows is not None and check.sources == (view(table),):
         return RowRule(*named, severity, of_rows["condition"], check.text)
     return Law(*named, severity, check.text, check.sources, header.get("scope") == "table")
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

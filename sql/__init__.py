@@ -71,3 +71,8 @@ def parse(path: Path) -> Script:
     if "purpose" not in header:
         raise ValueError(f"{path.name}: expected a header line `-- purpose: …`, found none")
     return Script(path.stem, text, header)
+
+
+def quoted(text: str) -> str:
+    """Return the text as an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

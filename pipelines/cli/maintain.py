@@ -110,9 +110,7 @@ def audit(
     place = settings_in(config).store
     publication = store.latest(place)
     if publication is None:
-        raise catalogue.NotPublishedError(
-            f"expected a publication in {place}, found none; `rejse run` makes the first one"
-        )
+        raise catalogue.none_published(place)
     with terminal.progress("validating the rules"):
         files = publish.files_of(place, publication)
         findings, n_rules = auditing.published(place, files, docs)

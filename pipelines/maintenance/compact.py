@@ -73,9 +73,7 @@ def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
     with publish.writing(store) as writer, private_texts.accounted(store):
         previous = writer.previous
         if previous is None:
-            raise catalogue.NotPublishedError(
-                f"expected a publication in {store}, found none; `rejse run` makes the first one"
-            )
+            raise catalogue.none_published(store)
         files = {name: storage.named(store, name, at) for name, at in previous.versions.items()}
         changes = dict(_changes(store, files, since or {}))
         if not changes:

@@ -40,9 +40,7 @@ def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vac
     """
     with publish.writing(store) as writer:
         if writer.previous is None:
-            raise catalogue.NotPublishedError(
-                f"expected a publication in {store}, found none; `rejse run` makes the first one"
-            )
+            raise catalogue.none_published(store)
         return clean(store, now - keep_for, dry_run=dry_run)
 
 

@@ -67,9 +67,7 @@ def verify(store: Path, now: int, progress: Progress | None = None) -> Verified:
     for left in reversed(range(AGAIN)):
         current = storage.latest(store)
         if current is None:
-            raise catalogue.NotPublishedError(
-                f"expected a publication in {store}, found none; `rejse run` makes the first one"
-            )
+            raise catalogue.none_published(store)
         result = _inspect(store, current, now, progress or (lambda _: None))
         if not left or not result.damaged or storage.latest(store) == current:
             break  # else files may be missing because the publication is no longer current

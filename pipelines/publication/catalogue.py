@@ -22,6 +22,7 @@ import duckdb
 
 from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
+from rejse.sql import quoted
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest.read_only import ReadOnlyError, parser, refuse_writing
 
@@ -231,13 +232,18 @@ def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
 def _existing(root: Path, publication: int | None) -> int:
     newest = current(root)
     if newest is None:
-        raise NotPublishedError(
-            f"expected a publication in {root}, found none; `rejse run` makes the first one"
-        )
+        raise none_published(root)
     number = newest if publication is None else publication
     if not 1 <= number <= newest:
         raise not_published(root, number, newest)
     return number
+
+
+def none_published(root: Path) -> NotPublishedError:
+    """Return the error of a store without a publication."""
+    return NotPublishedError(
+        f"expected a publication in {root}, found none; `rejse run` makes the first one"
+    )
 
 
 def not_published(root: Path, number: int, newest: int) -> NotPublishedError:
@@ -246,8 +252,3 @@ def not_published(root: Path, number: int, newest: int) -> NotPublishedError:
         f"expected a publication from 1 to {newest} in {root}, got {number}, or its "
         "files are gone; leave the number out for the newest"
     )
-
-
-def quoted(text: str) -> str:
-    """Return the text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"

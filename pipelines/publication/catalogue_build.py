@@ -20,10 +20,10 @@ import duckdb
 import pyarrow as pa
 
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
-from rejse.pipelines.publication.catalogue import VARIABLE, quoted
+from rejse.pipelines.publication.catalogue import VARIABLE
 from rejse.pipelines.runtime import user_cache
 from rejse.pipelines.store import checksums, parquet_files
-from rejse.sql import Script, scripts, statements
+from rejse.sql import Script, quoted, scripts, statements
 from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.

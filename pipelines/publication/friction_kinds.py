@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from rejse.pipelines.publication.catalogue import quoted
-from rejse.sql import Script
+from rejse.sql import Script, quoted
 
 NAME = "v_kinds"
 _COMMENTS = {

@@ -46,9 +46,7 @@ def _unreadable(store: Path, text: str, named: int) -> NotPublishedError:
     """Return the error of a missing publication; it lists those that can be read."""
     numbers = [publication.number for publication in storage.publications(store)]
     if not numbers:
-        return NotPublishedError(
-            f"expected a publication in {store}, found none; `rejse run` makes the first one"
-        )
+        return catalogue.none_published(store)
     readable = [str(n) for n in numbers if catalogue.path(store, n).exists()]
     span = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
     why = "its files are no longer kept" if named in numbers else "there is none of that number"
