@@ -54,6 +54,7 @@ docs: .venv/ready  ## the reference pages, from the declarations in the code
 
 bench: .venv/ready  ## the same work by rejse and its rivals; what increments and live cost
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
+	$(BIN)/python -m tests.bench.curve
 	$(BIN)/python -m tests.bench.growth --events 1000000 --increments 100 --generations 10 --care 20
 	$(BIN)/python -m tests.bench.latency --events 10
 	$(BIN)/python -m tests.bench.first_result --events 1000000

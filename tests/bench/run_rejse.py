@@ -1,5 +1,7 @@
 """`rejse run --complete` over a log, or the audit alone: `python -m tests.bench.run_rejse FOLDER`.
 
+Prints counts and CPU seconds, of this process and of its workers, as JSON.
+
 Every run audits what it stages; here that is measured by itself, over the files that a run without
 it has published.
 """
@@ -8,18 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 from pathlib import Path
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.runtime import process_limits
 
 
-def run(folder: Path) -> dict[str, int]:
+def run(folder: Path, workers: int | None = None) -> dict[str, int]:
     """Read, score and publish without the audit; the counts of the run."""
     from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run as run_once
 
-    done = run_once(settings.load(folder / "rejse.toml"), RunRequest(complete=True, audit=None))
+    request = RunRequest(complete=True, audit=None, workers=workers)
+    done = run_once(settings.load(folder / "rejse.toml"), request)
     if done.status != "published":
         raise SystemExit(f"expected a publication, came {done.status}: remove the store first")
     return dict(done.counts)
@@ -42,14 +46,23 @@ def audit(folder: Path) -> dict[str, int]:
     return {"rules": report.n_rules, "findings": len(report.findings)}
 
 
+def cpu_seconds() -> dict[str, float]:
+    """Return the CPU that this process and its children have used."""
+    of = {"here": resource.RUSAGE_SELF, "workers": resource.RUSAGE_CHILDREN}
+    used = {name: resource.getrusage(whose) for name, whose in of.items()}
+    return {name: usage.ru_utime + usage.ru_stime for name, usage in used.items()}
+
+
 def main() -> None:
-    """Run or audit; prints counts as JSON."""
+    """Run or audit."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--audit", action="store_true", help="only the audit")
-    arguments = parser.parse_args()
+    parser.add_argument("--workers", type=int, help="processes; without it one for each core")
+    given = parser.parse_args()
     process_limits.tune_allocator()  # as the command does
-    print(json.dumps(audit(arguments.folder) if arguments.audit else run(arguments.folder)))
+    counts = audit(given.folder) if given.audit else run(given.folder, given.workers)
+    print(json.dumps({"counts": counts, "cpu": cpu_seconds()}))
 
 
 if __name__ == "__main__":
