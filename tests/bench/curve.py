@@ -194,8 +194,8 @@ def main() -> None:
             if not given.keep:
                 shutil.rmtree(bench.log(events))
     if given.json:
-        found = {"machine": machine(), "rows": curve.rows}
-        given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        report = {"machine": machine(), "rows": curve.rows}
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
