@@ -203,10 +203,7 @@ class _Retention:
 
     def _began(self, customers: pa.Array) -> pa.Table:
         """Return starts of kept or open journeys, and of their steps, of some customers."""
-        files = {
-            name: [file.path for file in table_files] for name, table_files in self.named.items()
-        }
-        published = PublishedTables(self.store, files)
+        published = PublishedTables(self.store, self.named)
         shape = pa.schema({CUSTOMER_KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):
