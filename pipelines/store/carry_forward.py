@@ -27,8 +27,6 @@ from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED, REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-#: Lifecycles of tables that each run writes whole: nothing is carried forward.
-WRITTEN_WHOLE = ("snapshot", "log")
 #: No keys.
 NO_CUSTOMERS = text([])
 
@@ -93,14 +91,13 @@ def carry_forward(
     everywhere = by_table.pop(LIVE_TABLES, NO_CUSTOMERS)
     files = {}
     for table, version in previous.versions.items():
-        declared = published_tables.table_of(table)
-        if declared.lifecycle in WRITTEN_WHOLE:
+        if published_tables.is_written_whole(table):
             continue
         customers = by_table.get(table, NO_CUSTOMERS)
-        if table != declared.name or declared.lifecycle == "live":
+        if published_tables.is_live(table):
             customers = _sorted(pa.concat_arrays([customers, everywhere]))
         named = storage.named(store, table, version)
-        since = texts_from if declared.is_private else None
+        since = texts_from if published_tables.table_of(table).is_private else None
         keys = CustomerKeys(customers)
         files[table] = [
             kept for file in named for kept in _without_customers(store, file, keys, since)
@@ -166,9 +163,9 @@ def _kept_file(
     if kept.num_rows == rows.num_rows:
         yield file
         return
-    rewritten = staging.write(store, file.table, kept)
-    if rewritten is not None:
-        yield rewritten
+    stage = staging.Stage(store)
+    yield from stage.add(file.table, kept)
+    yield from stage.close()
 
 
 def _over_event_cap(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, str]]:

@@ -34,8 +34,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GATHERED, ROW_GROUP = 8_192, 16_384
 #: Most bytes of a row group: a worker has some thirty unfinished files.
 HELD = 3 << 19
-#: Rows after which a file is finished: an open file holds all its metadata in memory.
-FILE = 262_144
+#: Rows after which a file is finished: an open file holds all its metadata in memory. One of live
+#: rows is a part of its table that is written anew whenever a customer in it is scored.
+FILE, LIVE_FILE = 262_144, 3_072
 ZSTD_LEVEL = 1
 #: Bytes of an int32, the index of a value in a dictionary.
 CODE_BYTES = 4
@@ -54,15 +55,23 @@ class StageError(RejseError):
     """A table lacks the columns or types of its declaration."""
 
 
+def full(name: str) -> int:
+    """Return after how many rows a file of the store's table `name` is finished."""
+    is_live = published_tables.find(name) is not None and published_tables.is_live(name)
+    return LIVE_FILE if is_live else FILE
+
+
 def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
     """Write `table` as a new file of the store's table `name`; None where it has no rows.
 
     Columns keep their order; declared ones get description and unit in the Parquet metadata. Raises
     StageError where a declared column has another type.
     """
-    stage = Stage(store)
-    files = [*stage.add(name, table), *stage.close()]
-    return files[0] if files else None
+    if table.num_rows == 0:
+        return None
+    file = _File(store, name, table.schema)
+    file.add(table)
+    return file.close()
 
 
 class Stage:
@@ -74,17 +83,19 @@ class Stage:
 
     def add(self, name: str, table: pa.Table) -> Iterator[StagedFile]:
         """Take rows of the store's table `name`. Raises StageError as `write` does."""
-        if table.num_rows == 0:
-            return
-        files = self._files.setdefault(name, [])
-        file = next((open_file for open_file in files if open_file.takes(table)), None)
-        if file is None:
-            file = _File(self._store, name, table.schema)
-            files.append(file)
-        file.add(table)
-        if file.rows >= FILE:
-            files.remove(file)
-            yield file.close()
+        n_files = max(1, round(table.num_rows / full(name)))
+        size = max(1, -(-table.num_rows // n_files))
+        for start in range(0, table.num_rows, size):
+            part = table.slice(start, size)
+            files = self._files.setdefault(name, [])
+            file = next((open_file for open_file in files if open_file.takes(part)), None)
+            if file is None:
+                file = _File(self._store, name, part.schema)
+                files.append(file)
+            file.add(part)
+            if file.rows >= full(name):
+                files.remove(file)
+                yield file.close()
 
     def close(self) -> Iterator[StagedFile]:
         """Finish every file."""
