@@ -142,6 +142,17 @@ def sort_columns(name: str) -> tuple[str, ...]:
     return table.order or tuple(dict.fromkeys((CUSTOMER_KEY, "journey_id", *table.key)))
 
 
+def is_live(name: str) -> bool:
+    """Return whether the rows of a stored table are replaced whenever their customer is scored."""
+    table = table_of(name)
+    return name != table.name or table.lifecycle == "live"
+
+
+def is_written_whole(name: str) -> bool:
+    """Return whether each run writes all rows of a stored table."""
+    return table_of(name).lifecycle in ("snapshot", "log")
+
+
 def ageing() -> dict[str, str]:
     """Return the retention column of each table that `[retention.tables]` may name."""
     return {t.name: t.retention for t in TABLES.values() if t.retention and not t.is_private}

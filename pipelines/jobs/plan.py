@@ -175,7 +175,10 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
 
 def _known_ids(store: Path, stored: PublishedTables, salt: bytes) -> dict[str, KnownIds]:
     """Return the ids of the last publication by kind of input; files without an index get one."""
-    files = {kind: stored.files.get(table, ()) for kind, table in TABLE_OF_KIND.items()}
+    files = {
+        kind: [file.path for file in stored.files.get(table, ())]
+        for kind, table in TABLE_OF_KIND.items()
+    }
     id_index.make(store, chain(*files.values()), salt)
     return {kind: KnownIds(store, of_kind, salt) for kind, of_kind in files.items() if of_kind}
 

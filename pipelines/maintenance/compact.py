@@ -19,14 +19,12 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, private_texts, staging
+from rejse.pipelines.store.join_files import merged_rows
 from rejse.pipelines.store.staged_file import StagedFile
-from rejse.pipelines.store.state_reader import PublishedTables, plain
+from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms import published_tables
 from rejse.transforms.incremental.merge_customers import EVENTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
-
-#: A file with fewer rows is small: two of them fit into one.
-SMALL = staging.FILE // 2
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,6 @@ class Compacted:
     status: Literal["published", "nothing_new"]
     publication: int
     tables: Mapping[str, Rewritten] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _File:
-    """A committed file: path relative to the store, rows, least customer key."""
-
-    path: str
-    rows: int
-    first: str
 
 
 @dataclass(frozen=True)
@@ -105,10 +94,10 @@ def _changes(
     """Yield each table to rewrite with its files; new files are staged."""
     retained = _Retention(store, files, since, _journey_ends(store, files, since))
     for name, table_files in files.items():
-        inspected = (_inspect(store, file.path) for file in table_files)
-        ordered = sorted(inspected, key=lambda f: (f.first, f.path))
+        ordered = sorted(table_files, key=lambda f: (f.first, f.path))
         stale = {f.path for f in ordered if retained.drops(name, f)}
-        groups = [g for g in _bins(ordered, stale) if len(g) > 1 or g[0].path in stale]
+        bins = _bins(ordered, stale, staging.full(name))
+        groups = [g for g in bins if len(g) > 1 or g[0].path in stale]
         if not groups:
             continue
         writer, added, dropped = staging.Stage(store), [], 0
@@ -123,24 +112,13 @@ def _changes(
         yield name, _Change(tuple(sorted(after, key=lambda f: f.path)), dropped)
 
 
-def _inspect(store: Path, path: str) -> _File:
-    """Return a file with its rows and, from its statistics, its least customer key."""
-    metadata = parquet_files.metadata(store / path)
-    names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    if CUSTOMER_KEY not in names or not metadata.num_row_groups:
-        return _File(path, metadata.num_rows, "")
-    statistics = metadata.row_group(0).column(names.index(CUSTOMER_KEY)).statistics
-    first = str(statistics.min) if statistics is not None and statistics.has_min_max else ""
-    return _File(path, metadata.num_rows, first)
-
-
-def _bins(files: Sequence[_File], stale: set[str]) -> Iterator[list[_File]]:
+def _bins(files: Sequence[StagedFile], stale: set[str], full: int) -> Iterator[list[StagedFile]]:
     """Yield groups of neighbouring files that are small or lose rows, up to a full file."""
-    gathered: list[_File] = []
+    gathered: list[StagedFile] = []
     for file in files:
-        if file.rows >= SMALL and file.path not in stale:
+        if file.rows >= full // 2 and file.path not in stale:  # two smaller ones fit into one
             continue
-        if gathered and sum(file_.rows for file_ in gathered) + file.rows > staging.FILE:
+        if gathered and sum(file_.rows for file_ in gathered) + file.rows > full:
             yield gathered
             gathered = []
         gathered.append(file)
@@ -180,7 +158,7 @@ class _Retention:
     since: Mapping[str, int]
     ended: pa.Table
 
-    def drops(self, name: str, file: _File) -> bool:
+    def drops(self, name: str, file: StagedFile) -> bool:
         """Return whether a file holds a row past its retention."""
         if name not in self.since:
             return False
@@ -203,10 +181,7 @@ class _Retention:
 
     def _began(self, customers: pa.Array) -> pa.Table:
         """Return starts of kept or open journeys, and of their steps, of some customers."""
-        files = {
-            name: [file.path for file in table_files] for name, table_files in self.named.items()
-        }
-        published = PublishedTables(self.store, files)
+        published = PublishedTables(self.store, self.named)
         shape = pa.schema({CUSTOMER_KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):
@@ -220,18 +195,3 @@ class _Retention:
                     rows = rows.filter(retention.keeps(table, rows, self.since, self.ended))
                 parts.append(rows.select(shape.names).cast(shape))
         return pa.concat_tables(parts)
-
-
-def merged_rows(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
-    """Read the rows of several files of one table, sorted by `sort_columns`."""
-    parts = [storage.read(store / path) for path in paths]
-    if len({part.schema.remove_metadata() for part in parts}) > 1:
-        parts = [plain(part) for part in parts]
-    rows = pa.concat_tables(
-        [part.replace_schema_metadata(None) for part in parts], promote_options="default"
-    ).unify_dictionaries()
-    by = [c for c in published_tables.sort_columns(name) if c in rows.column_names]
-    if not by or rows.num_rows < 2:
-        return rows
-    keys = plain(rows.select(by))
-    return rows.take(pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in by]))

@@ -46,10 +46,9 @@ from rejse.pipelines.store import (
 )
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
-from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staged_file import StagedFile
-from rejse.pipelines.store.state_reader import PublishedTables
+from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
 from rejse.transforms.columnar.string_arrays import text
@@ -59,7 +58,6 @@ from rejse.transforms.identity import erasure
 from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
 from rejse.transforms.identity.resolve import Links, original_identity, resolve
-from rejse.transforms.incremental.cross_customer_ids import leading
 from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
@@ -294,7 +292,10 @@ def _journeys(store: Path, keys: tuple[str, ...]) -> list[str]:
     """List ids of all journeys of a customer in any file of the store."""
     tables = (*published_tables.TABLES[JOURNEYS].stored, SUPERSEDED.name)
     files = {
-        name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
+        name: [
+            StagedFile(name, f"{name}/{path.name}", 0, 0)
+            for path in sorted((store / name).glob("part-*.parquet"))
+        ]
         for name in tables
     }
     parts = (PublishedTables(store, files).rows(name, text(sorted(keys))) for name in tables)
@@ -388,10 +389,8 @@ def _without_identity(store: Path, file: StagedFile, request: _Request) -> Itera
 
 def _may_hold(store: Path, file: StagedFile, links: list[str], request: _Request) -> bool:
     """Return whether a file may hold a row of the identity, or a link to it."""
-    path, prefixes = store / file.path, leading(text(sorted(request.keys)))
-    if CUSTOMER_KEY not in parquet_files.schema(path).names or holding(
-        key_index(store).of(file.path), prefixes
-    ):
+    path, keys = store / file.path, CustomerKeys(text(sorted(request.keys)))
+    if CUSTOMER_KEY not in parquet_files.schema(path).names or keys.have_rows_in(store, file):
         return True
     if file.table == REJECTS.name and request.payloads:
         return True

@@ -23,6 +23,7 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
 from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.delta_store import Publication, Writer
+from rejse.pipelines.store.join_files import join_small
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.errors import DataError
@@ -90,7 +91,7 @@ def publish(
         raise AuditError(report)
     kept = {} if carried is None else carried.files
     carried_files = [file for files in kept.values() for file in files]
-    by_table = _by_table(store, [*staged, *carried_files])
+    by_table = join_small(store, previous, _by_table(store, [*staged, *carried_files]))
     state = "skipped" if report is None else ("warned" if report.findings else "passed")
     publication = run.publication(number, storage.after(previous), state)
     by_table[RUNS.name] = _with_row(store, previous, RUNS, run.row(publication))

@@ -20,7 +20,7 @@ _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 #: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "verified.json", ".writer.lock",
          ".erasing.json")  # fmt: skip
-FOLDERS = frozenset(("audits", "quarantine", ".ids", ".keys"))
+FOLDERS = frozenset(("audits", "quarantine", ".ids"))
 
 
 def of(store: Path) -> Mode:

@@ -17,19 +17,16 @@ import pyarrow.compute as pc
 from rejse.pipelines.store import checksums, parquet_files, staging
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.staged_file import StagedFile
-from rejse.pipelines.store.state_reader import PublishedTables, plain
+from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables, plain
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED, REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-#: Lifecycles of tables that each run writes whole: nothing is carried forward.
-WRITTEN_WHOLE = ("snapshot", "log")
 #: No keys.
 NO_CUSTOMERS = text([])
 
@@ -51,9 +48,8 @@ class CarriedFiles:
         customers = self.customers.filter(pc.greater_equal(self.customers, low))
         if high is not None:
             customers = customers.filter(pc.less(customers, high))
-        named = {table: [file.path for file in self.files.get(table, ())]}
         read = list(dict.fromkeys((CUSTOMER_KEY, *columns)))
-        rows = PublishedTables(self.store, named).rows(table, customers, read)
+        rows = PublishedTables(self.store, self.files).rows(table, customers, read)
         if rows is None:
             return None
         kinds = published_tables.schema(table)
@@ -67,7 +63,7 @@ class CarriedFiles:
 def published(store: Path, publication: Publication) -> PublishedTables:
     """Return the tables of a publication."""
     return PublishedTables(
-        store, {name: storage.files(store, name, at) for name, at in publication.versions.items()}
+        store, {name: storage.named(store, name, at) for name, at in publication.versions.items()}
     )
 
 
@@ -95,17 +91,16 @@ def carry_forward(
     everywhere = by_table.pop(LIVE_TABLES, NO_CUSTOMERS)
     files = {}
     for table, version in previous.versions.items():
-        declared = published_tables.table_of(table)
-        if declared.lifecycle in WRITTEN_WHOLE:
+        if published_tables.is_written_whole(table):
             continue
         customers = by_table.get(table, NO_CUSTOMERS)
-        if table != declared.name or declared.lifecycle == "live":
+        if published_tables.is_live(table):
             customers = _sorted(pa.concat_arrays([customers, everywhere]))
         named = storage.named(store, table, version)
-        since = texts_from if declared.is_private else None
-        prefixes = leading(customers)
+        since = texts_from if published_tables.table_of(table).is_private else None
+        keys = CustomerKeys(customers)
         files[table] = [
-            kept for f in named for kept in _without_customers(store, f, customers, prefixes, since)
+            kept for file in named for kept in _without_customers(store, file, keys, since)
         ]
         capped = _over_event_cap(store, staged) if table == REJECTS.name else frozenset()
         if table == REJECTS.name and (reread or capped):
@@ -144,20 +139,17 @@ def _is_equal(store: Path, old: StagedFile, new: StagedFile) -> bool:
 
 
 def _without_customers(
-    store: Path, file: StagedFile, customers: pa.Array, prefixes: Words, since: int | None
+    store: Path, file: StagedFile, customers: CustomerKeys, since: int | None
 ) -> Iterator[StagedFile]:
     """Yield the file without the rows of some customers and without rows older than `since`.
 
-    A file that loses no row is yielded as it is. `prefixes` are the `leading` bits of the keys.
+    A file that loses no row is yielded as it is.
     """
-    touched = len(customers) > 0 and bool(holding(key_index(store).of(file.path), prefixes))
-    if not touched and since is None:
+    if since is None and not customers.have_rows_in(store, file):
         yield file
         return
     rows = parquet_files.rows(store / file.path)
-    is_kept = pc.invert(
-        pc.is_in(flat(rows.column(CUSTOMER_KEY)).cast(pa.string()), value_set=customers)
-    )
+    is_kept = arrow(~customers.mask(Categorical.of(rows.column(CUSTOMER_KEY))))
     if since is not None:
         time = rows.column(published_tables.table_of(file.table).retention)
         is_kept = pc.and_(is_kept, arrow(values(time) >= since))
@@ -171,9 +163,9 @@ def _kept_file(
     if kept.num_rows == rows.num_rows:
         yield file
         return
-    rewritten = staging.write(store, file.table, kept)
-    if rewritten is not None:
-        yield rewritten
+    stage = staging.Stage(store)
+    yield from stage.add(file.table, kept)
+    yield from stage.close()
 
 
 def _over_event_cap(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, str]]:

@@ -24,12 +24,15 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import errors, parquet_files, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
-from rejse.pipelines.store.staged_file import StagedFile
+from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY, StagedFile
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 APP = "rejse"
 #: Latest time that Python can hold; a later watermark means the same.
 LAST = 253_402_300_799_999_999
+#: Names by which Delta gives the range of a file's customer keys.
+_KEY_RANGE = (f"min.{CUSTOMER_KEY}", f"max.{CUSTOMER_KEY}")
 
 
 @dataclass(frozen=True)
@@ -217,9 +220,14 @@ def _load_state(store: Path, table: str, version: int | None, log: object) -> _T
     """
     table_at = errors.opened(store / table, version)
     actions = table_at.get_add_actions(flatten=True)
-    columns = (actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
+    given = set(actions.schema.names)
+    columns = (
+        actions.column(name).to_pylist() if name in given else [None] * actions.num_rows
+        for name in ("path", "num_records", "size_bytes", *_KEY_RANGE)
+    )
     files_ = [
-        StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
+        StagedFile(table, f"{table}/{path}", n, size, first or FIRST_KEY, last or LAST_KEY)
+        for path, n, size, first, last in zip(*columns, strict=True)
     ]
     files_.sort(key=lambda file: file.path)
     fields = frozenset(field.name for field in table_at.schema().fields)
@@ -340,9 +348,11 @@ def _action(store: Path, file: StagedFile) -> Any:
     from deltalake.transaction import AddAction
 
     path = store / file.path
-    stats = json.dumps({"numRecords": file.rows})
+    stats: dict[str, Any] = {"numRecords": file.rows}
+    if file.last != LAST_KEY:
+        stats |= {"minValues": {CUSTOMER_KEY: file.first}, "maxValues": {CUSTOMER_KEY: file.last}}
     written = int(path.stat().st_mtime * 1000)
-    return AddAction(path.name, file.bytes, {}, written, True, stats)
+    return AddAction(path.name, file.bytes, {}, written, True, json.dumps(stats))
 
 
 def bare(column: pa.Field) -> pa.Field:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ import numpy as np
 from rejse.pipelines.runtime import file_modes
 from rejse.transforms.columnar.arrays import Ints
 
-#: Folders of the indexes of ids, and of keys.
-IDS, KEYS = ".ids", ".keys"
+#: Folder of the indexes of ids.
+IDS = ".ids"
+#: Indexes of an earlier version; they hold the beginnings of customer keys.
+OBSOLETE = ".keys"
 _MADE = ".words"
 WORD = np.dtype("<u8")
 Words = np.ndarray[Any, np.dtype[np.uint64]]
@@ -83,12 +86,12 @@ class FileIndex:
 
 def tidy(store: Path) -> None:
     """Remove indexes whose files no longer exist. Call it only while holding the store's lock."""
-    for kind in (IDS, KEYS):
-        for folder in (store / kind).glob("*"):
-            stems = {path.stem for path in (store / folder.name).glob("*.parquet")}
-            for path in folder.iterdir():
-                if path.suffix != _MADE or path.name.partition(".")[0] not in stems:
-                    path.unlink(missing_ok=True)
+    shutil.rmtree(store / OBSOLETE, ignore_errors=True)
+    for folder in (store / IDS).glob("*"):
+        stems = {path.stem for path in (store / folder.name).glob("*.parquet")}
+        for path in folder.iterdir():
+            if path.suffix != _MADE or path.name.partition(".")[0] not in stems:
+                path.unlink(missing_ok=True)
 
 
 def pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: Customer keys are hexadecimal digits: all lie between these two.
+FIRST_KEY, LAST_KEY = "", "g"
+
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A written file; `path` is relative to the store, with `/`."""
+    """A written file; `path` is relative to the store, with `/`.
+
+    Its customer keys lie between `first` and `last`.
+    """
 
     table: str
     path: str
     rows: int
     bytes: int
+    first: str = FIRST_KEY
+    last: str = LAST_KEY

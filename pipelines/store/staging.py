@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums
-from rejse.pipelines.store.staged_file import StagedFile
+from rejse.pipelines.store.staged_file import LAST_KEY, StagedFile
 from rejse.transforms import published_tables
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.errors import RejseError
 from rejse.transforms.schema.contract import CUSTOMER_KEY
@@ -30,14 +31,18 @@ from rejse.transforms.scoring.output_tables import STAMP
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Least rows of a row group, where a worker has them, and about the most.
-GATHERED, ROW_GROUP = 16_384, 32_768
+GATHERED, ROW_GROUP = 8_192, 16_384
 #: Most bytes of a row group: a worker has some thirty unfinished files.
 HELD = 3 << 19
-#: Rows after which a file is finished: an open file holds all its metadata in memory.
-FILE = 262_144
+#: Rows after which a file is finished: an open file holds all its metadata in memory. One of live
+#: rows is a part of its table that is written anew whenever a customer in it is scored.
+FILE, LIVE_FILE = 262_144, 3_072
 ZSTD_LEVEL = 1
 #: Bytes of an int32, the index of a value in a dictionary.
 CODE_BYTES = 4
+#: Digits of the keys that a table's log has of the first and the last customer of a file: a log
+#: outlives rows, so it must not name a customer.
+KEY_DIGITS = 3
 #: Rows of a column between two checks whether all values were seen.
 LOOK = 4_096
 #: Names of the columns `STAMP`.
@@ -50,15 +55,23 @@ class StageError(RejseError):
     """A table lacks the columns or types of its declaration."""
 
 
+def full(name: str) -> int:
+    """Return after how many rows a file of the store's table `name` is finished."""
+    is_live = published_tables.find(name) is not None and published_tables.is_live(name)
+    return LIVE_FILE if is_live else FILE
+
+
 def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
     """Write `table` as a new file of the store's table `name`; None where it has no rows.
 
     Columns keep their order; declared ones get description and unit in the Parquet metadata. Raises
     StageError where a declared column has another type.
     """
-    stage = Stage(store)
-    files = [*stage.add(name, table), *stage.close()]
-    return files[0] if files else None
+    if table.num_rows == 0:
+        return None
+    file = _File(store, name, table.schema)
+    file.add(table)
+    return file.close()
 
 
 class Stage:
@@ -70,17 +83,19 @@ class Stage:
 
     def add(self, name: str, table: pa.Table) -> Iterator[StagedFile]:
         """Take rows of the store's table `name`. Raises StageError as `write` does."""
-        if table.num_rows == 0:
-            return
-        files = self._files.setdefault(name, [])
-        file = next((open_file for open_file in files if open_file.takes(table)), None)
-        if file is None:
-            file = _File(self._store, name, table.schema)
-            files.append(file)
-        file.add(table)
-        if file.rows >= FILE:
-            files.remove(file)
-            yield file.close()
+        n_files = max(1, round(table.num_rows / full(name)))
+        size = max(1, -(-table.num_rows // n_files))
+        for start in range(0, table.num_rows, size):
+            part = table.slice(start, size)
+            files = self._files.setdefault(name, [])
+            file = next((open_file for open_file in files if open_file.takes(part)), None)
+            if file is None:
+                file = _File(self._store, name, part.schema)
+                files.append(file)
+            file.add(part)
+            if file.rows >= full(name):
+                files.remove(file)
+                yield file.close()
 
     def close(self) -> Iterator[StagedFile]:
         """Finish every file."""
@@ -97,6 +112,7 @@ class _File:
         self._received, self._schema = received, _declared(table, received)
         self._held: list[pa.Table] = []
         self._bytes = 0
+        self._keys: list[str] = []
         self._target = store / table / checksums.unfinished()
         self._target.parent.mkdir(parents=True, exist_ok=True)
         if table in published_tables.private():
@@ -128,11 +144,27 @@ class _File:
 
     def _flush(self) -> None:
         if self._held:
-            whole = without_spares(pa.concat_tables(self._held).unify_dictionaries())
+            whole = self._by_customer(pa.concat_tables(self._held).unify_dictionaries())
+            whole = without_spares(whole)
             parts = max(1, round(whole.num_rows / ROW_GROUP))  # of one size: small ones cost
             self._writer.write_table(whole, row_group_size=-(-whole.num_rows // parts))
             self._held.clear()
             self._bytes = 0
+
+    def _by_customer(self, rows: pa.Table) -> pa.Table:
+        """Return the rows by customer, whose own rows stay in their order; note the keys."""
+        if CUSTOMER_KEY not in rows.column_names:
+            return rows
+        key = Categorical.of(rows.column(CUSTOMER_KEY))
+        order = values(pc.sort_indices(key.names)).astype(np.int64)
+        place = np.empty(len(order), np.int32)
+        place[order] = np.arange(len(order), dtype=np.int32)
+        place = place[key.codes]
+        ends = (key.names[order[at]].as_py() for at in (place.min(), place.max()))
+        self._keys += (end[:KEY_DIGITS] for end in ends)
+        if (place[1:] >= place[:-1]).all():
+            return rows
+        return rows.take(arrow(np.argsort(place, kind="stable"), pa.int64()))
 
     def close(self) -> StagedFile:
         """Finish the file and give it a name that records its checksum."""
@@ -140,7 +172,10 @@ class _File:
         self._writer.close()
         file_modes.read_only(self._target)
         done = self._target.rename(self._target.with_name(checksums.name(self._target)))
-        return StagedFile(self.table, f"{self.table}/{done.name}", self.rows, done.stat().st_size)
+        keys = (min(self._keys), max(self._keys) + LAST_KEY) if self._keys else ()
+        return StagedFile(
+            self.table, f"{self.table}/{done.name}", self.rows, done.stat().st_size, *keys
+        )
 
 
 def _own_bytes(rows: pa.Table) -> int:

@@ -1,33 +1,81 @@
-"""Read the rows of some customers from a publication; row groups without them are skipped."""
+"""Read rows of some customers from a publication; files and row groups without them are skipped.
+
+Rows of a file lie by customer key, so that a row group covers a short range of keys: its statistics
+tell which are worth a look, and of these the keys are read before all other columns.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from rejse.pipelines.store import parquet_files
-from rejse.pipelines.store.file_index import FileIndex
-from rejse.pipelines.store.key_index import counted, holding, key_index
-from rejse.transforms.columnar.arrays import Ints, flat, values
-from rejse.transforms.incremental.cross_customer_ids import leading
+from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY, StagedFile
+from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, index_in, values
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-#: Keys are 32 hex digits; a row group without statistics may hold any.
-FIRST, LAST = "", "g"
+
+@dataclass(frozen=True)
+class CustomerKeys:
+    """Keys of customers to look for, sorted."""
+
+    keys: pa.Array
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.keys.to_pylist())
+
+    def are_between(self, first: str, last: str) -> bool:
+        """Return whether any key is in [first, last]."""
+        at = bisect_left(self._names, first)
+        return at < len(self._names) and self._names[at] <= last
+
+    def groups(self, store: Path, file: StagedFile) -> list[int]:
+        """Return the row groups of a file that may have rows of these customers."""
+        if not self.are_between(file.first, file.last):
+            return []
+        return [group for group, *span in spans(store / file.path) if self.are_between(*span)]
+
+    def mask(self, keys: Categorical) -> Bools:
+        """Return which of some keys are among these (bool a row)."""
+        is_in = values(pc.is_in(keys.names, value_set=self.keys))
+        return np.asarray(is_in[keys.codes])
+
+    def have_rows_in(self, store: Path, file: StagedFile) -> bool:
+        """Return whether a file has a row of any of these customers."""
+        return any(self.mask(keys).any() for _, _, keys in self.looked_at(store, file))
+
+    def looked_at(
+        self, store: Path, file: StagedFile
+    ) -> Iterator[tuple[pq.ParquetFile, int, Categorical]]:
+        """Yield the row groups that may have their rows: the open file, number, keys of all rows.
+
+        Raises StoreDamagedError.
+        """
+        groups = self.groups(store, file)
+        if not groups:
+            return
+        with parquet_files.opened(store / file.path) as content:
+            for group in groups:
+                rows = content.read_row_group(group, columns=[CUSTOMER_KEY])
+                yield content, group, Categorical.of(rows.column(CUSTOMER_KEY))
 
 
 @dataclass(frozen=True)
 class PublishedTables:
-    """Tables of a publication by name, as paths relative to the store."""
+    """Tables of a publication by name."""
 
     store: Path
-    files: Mapping[str, Sequence[str]]
+    files: Mapping[str, Sequence[StagedFile]]
 
     def rows(
         self, table: str, customers: pa.Array, columns: list[str] | None = None
@@ -36,11 +84,12 @@ class PublishedTables:
 
         `columns` must include the key; None: all columns.
         """
-        known, wanted = self._keys, leading(customers)
+        wanted = CustomerKeys(customers)
         parts = (
-            part.filter(pc.is_in(_key(part), value_set=customers))
+            content.read_row_group(group, columns=columns).filter(arrow(is_theirs))
             for file in self.files.get(table, ())
-            for part in _read(self.store / file, holding(known.of(file), wanted), columns)
+            for content, group, keys in wanted.looked_at(self.store, file)
+            if (is_theirs := wanted.mask(keys)).any()
         )
         return _concatenated(parts)
 
@@ -50,20 +99,19 @@ class PublishedTables:
             return None
         parts = (
             part.filter(pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
-            for path in self._paths(table)
+            for path in self._paths(table, low, high)
             for part in _read(path, _overlapping(path, low, high))
         )
         return _concatenated(parts)
 
     def row_counts(self, table: str, customers: pa.Array) -> Ints:
-        """Count the rows of each of some customers (sorted keys).
-
-        Counts of two customers whose keys share their leading half are added.
-        """
-        known, wanted = self._keys, leading(customers)
+        """Count the rows of each of some customers (sorted keys)."""
         counts = np.zeros(len(customers), np.int64)
+        wanted = CustomerKeys(customers)
         for file in self.files.get(table, ()):
-            counts += counted(known.of(file), wanted)
+            for _, _, keys in wanted.looked_at(self.store, file):
+                at = index_in(keys.names, customers)[keys.codes]
+                counts += np.bincount(at[at >= 0], minlength=len(customers))
         return counts
 
     def is_among(self, table: str, column: str, low: int, high: int) -> bool:
@@ -75,12 +123,11 @@ class PublishedTables:
                     return True
         return False
 
-    @property
-    def _keys(self) -> FileIndex:
-        return key_index(self.store)
-
-    def _paths(self, table: str) -> Iterator[Path]:
-        return (self.store / path for path in self.files.get(table, ()))
+    def _paths(self, table: str, low: str = FIRST_KEY, high: str = LAST_KEY) -> Iterator[Path]:
+        """Yield the files that may have keys in [low, high)."""
+        for file in self.files.get(table, ()):
+            if low <= file.last and file.first < high:
+                yield self.store / file.path
 
 
 def _overlapping(path: Path, low: str, high: str) -> list[int]:
@@ -97,12 +144,13 @@ def _read(path: Path, groups: list[int], columns: list[str] | None = None) -> It
 def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
     """Return row groups of a file with the least and the greatest customer key in each."""
     meta = parquet_files.metadata(path)
-    column = meta.schema.to_arrow_schema().get_field_index(CUSTOMER_KEY)
+    names = meta.schema.names
+    column = names.index(CUSTOMER_KEY) if CUSTOMER_KEY in names else -1
     out = []
     for group in range(meta.num_row_groups):
         statistics = meta.row_group(group).column(column).statistics if column >= 0 else None
         if statistics is None or not statistics.has_min_max:
-            out.append((group, FIRST, LAST))
+            out.append((group, FIRST_KEY, LAST_KEY))
         else:
             out.append((group, statistics.min, statistics.max))
     return tuple(out)
