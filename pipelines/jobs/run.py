@@ -175,16 +175,14 @@ def _publish(
     if progress:
         progress("auditing what is staged" if audit else "publishing")
     dimensions = staging.stage_dimensions(settings.store, plan.data)
-    staged = (
-        *output.files,
-        *carry_forward.reuse_equal(settings.store, increment.base, dimensions),
-    )
-    carried = None
+    carried, staged = None, output.files
     if increment.base is not None:
         carried = carry_forward.carry_forward(
             settings.store, increment.base, output.replaced, plan.texts_from, increment.reread,
             output.files,
         )  # fmt: skip
+        staged = tuple(carried.staged)
+    staged += tuple(carry_forward.reuse_equal(settings.store, increment.base, dimensions))
     result = RunResult(
         run.run_id, "published", None, run.counts, run.reasons, run.notes, frontiers=run.frontiers
     )

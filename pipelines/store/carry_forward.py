@@ -1,7 +1,7 @@
 """Carry the files of the previous publication forward into the next one.
 
 A file without rows of rescored customers is named again. A file with such rows is written again
-without them.
+without them. Live rows that the run has made again as they were stay where they are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables, plain
+from rejse.pipelines.store.unchanged_rows import unchanged
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.event_table import Categorical
@@ -33,11 +34,19 @@ NO_CUSTOMERS = text([])
 
 @dataclass(frozen=True)
 class CarriedFiles:
-    """Files of the previous publication that the next one names too, and the rescored customers."""
+    """What the next publication names of the previous one.
+
+    Attributes:
+        store: Folder of the store.
+        files: Files by table.
+        customers: The rescored customers.
+        staged: Files of the run, without the live rows that stay.
+    """
 
     store: Path
     files: Mapping[str, Sequence[StagedFile]]
     customers: pa.Array
+    staged: Sequence[StagedFile] = ()
 
     def rows(self, table: str, columns: list[str], low: str, high: str | None) -> pa.Table | None:
         """Read the carried rows of rescored customers from `low` to before `high` (None: no end).
@@ -85,19 +94,22 @@ def carry_forward(
         texts_from: time in microseconds; older rows of private tables are dropped. None: keep all.
         reread: (source, file name) of files that the run reads again; their rejects are dropped.
         staged: files of the run. Rejects of customers above the event cap that are among them
-            replace those at the same position.
+            replace those at the same position. A file with rows that stay is removed.
     """
     by_table = _replaced_customers(replaced)
     everywhere = by_table.pop(LIVE_TABLES, NO_CUSTOMERS)
-    files = {}
+    files, stays = {}, {}
     for table, version in previous.versions.items():
         if published_tables.is_written_whole(table):
             continue
+        named = storage.named(store, table, version)
         customers = by_table.get(table, NO_CUSTOMERS)
+        since = texts_from if published_tables.table_of(table).is_private else None
         if published_tables.is_live(table):
             customers = _sorted(pa.concat_arrays([customers, everywhere]))
-        named = storage.named(store, table, version)
-        since = texts_from if published_tables.table_of(table).is_private else None
+            made = [file for file in staged if file.table == table]
+            stays[table] = CustomerKeys(unchanged(store, named, made, customers))
+            customers = customers.filter(arrow(~stays[table].mask(Categorical.of(customers))))
         keys = CustomerKeys(customers)
         files[table] = [
             kept for file in named for kept in _without_customers(store, file, keys, since)
@@ -108,7 +120,8 @@ def carry_forward(
             files[table] = [
                 kept for file in named for kept in _without_rejects(store, file, repeated)
             ]
-    return CarriedFiles(store, files, everywhere)
+    left = _without_unchanged(store, staged, stays)
+    return CarriedFiles(store, files, everywhere, tuple(left))
 
 
 def reuse_equal(
@@ -154,6 +167,20 @@ def _without_customers(
         time = rows.column(published_tables.table_of(file.table).retention)
         is_kept = pc.and_(is_kept, arrow(values(time) >= since))
     yield from _kept_file(store, file, rows, rows.filter(is_kept))
+
+
+def _without_unchanged(
+    store: Path, staged: Sequence[StagedFile], stays: Mapping[str, CustomerKeys]
+) -> Iterator[StagedFile]:
+    """Yield the staged files without rows of the customers whose rows of a table stay."""
+    for file in staged:
+        if file.table not in stays:
+            yield file
+            continue
+        left = [*_without_customers(store, file, stays[file.table], None)]
+        yield from left
+        if file not in left:
+            (store / file.path).unlink()
 
 
 def _kept_file(

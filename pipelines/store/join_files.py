@@ -1,8 +1,7 @@
 """Join the small files of a table: each run adds some, and each costs whoever opens the table.
 
-The smallest are joined as soon as none of them is much smaller than all before it together. So a
-row is written anew only when what it is joined with has grown by a factor, and a table has as many
-small files as its rows have orders of magnitude.
+A file is joined with all smaller ones when these together have as many rows. So a row is written
+anew only into a file twice as large, and a table has at most a file for each power of two.
 """
 
 from __future__ import annotations
@@ -23,8 +22,6 @@ from rejse.transforms import published_tables
 #: A file with more rows is joined only where a table has `MANY` of less than half a full one:
 #: until then it costs less to open them.
 LARGE, MANY = staging.ROW_GROUP, 16
-#: A file is joined with smaller ones that have together at least one of so many parts of its rows.
-RATIO = 2
 
 
 def join_small(
@@ -63,7 +60,7 @@ def groups(files: Sequence[StagedFile], full: int) -> Iterator[list[StagedFile]]
     for n, file in enumerate(small):
         if file.rows >= LARGE or total + file.rows > full:
             break
-        if n and file.rows <= RATIO * total:
+        if n and file.rows <= total:
             n_joined = n + 1
         total += file.rows
     if n_joined:
@@ -81,6 +78,11 @@ def merged_rows(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
     rows = pa.concat_tables(
         [part.replace_schema_metadata(None) for part in parts], promote_options="default"
     ).unify_dictionaries()
+    return in_order(name, rows)
+
+
+def in_order(name: str, rows: pa.Table) -> pa.Table:
+    """Return rows of a stored table sorted by `sort_columns`."""
     by = [c for c in published_tables.sort_columns(name) if c in rows.column_names]
     if not by or rows.num_rows < 2:
         return rows

@@ -7,7 +7,7 @@ revision, with the reason. Rows of answers are compared whenever their customer 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -168,7 +168,8 @@ def _revise_rows(
         return
     ids, stored_ids = _key(final, table), _key(stored, table)
     stored_row = index_in(ids, stored_ids)
-    same = _contents(final, table).equals_at(_contents(stored, table), stored_row)
+    names = [column.name for column in table.columns]
+    same = contents(final, names).equals_at(contents(stored, names), stored_row)
     changed = (stored_row >= 0) & ~same
     is_removed = ~_in(stored_ids, ids)
     customers = customers_of(final.filter(arrow(changed))) | customers_of(
@@ -290,12 +291,12 @@ def _events(steps: pa.Table, moved: frozenset[str]) -> dict[str, set[str]]:
 
 
 @dataclass(frozen=True)
-class _Contents:
-    """The declared columns of rows, comparable by row number."""
+class Contents:
+    """Columns of rows, comparable by row number."""
 
     columns: tuple[pa.Array, ...]
 
-    def equals_at(self, other: _Contents, rows: Ints) -> Bools:
+    def equals_at(self, other: Contents, rows: Ints) -> Bools:
         """Return whether each row equals the row of `other` at `rows`; false at -1."""
         same = np.asarray(rows >= 0)
         for mine, theirs in zip(self.columns, other.columns, strict=True):
@@ -306,9 +307,9 @@ class _Contents:
         return same
 
 
-def _contents(rows: pa.Table, table: Table) -> _Contents:
-    columns = [_plain(flat(rows.column(column.name))) for column in table.columns]
-    return _Contents(tuple(columns))
+def contents(rows: pa.Table, columns: Iterable[str]) -> Contents:
+    """Return some columns of rows, to compare them with those of others."""
+    return Contents(tuple(_plain(flat(rows.column(name))) for name in columns))
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -10,23 +10,29 @@ import pytest
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue, publish
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store
+from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms import published_tables
 from tests.support import store_builder
 
 MARCH = datetime(2026, 3, 6, tzinfo=UTC)
 
 
-def scattered(root: Path, journeys: int = 6, number: int = 1) -> delta_store.Publication:
-    """A publication whose tables have a file for every journey, the last journey first."""
+def scattered(root: Path) -> delta_store.Publication:
+    """A publication whose tables have three files, too unequal for a run to join them."""
     evidence = [{"kind": "transfer", "severity": 0.2, "at": 0, "owner": "Care"}]
     with publish.writing(root) as writer:
         files = [
             file
-            for n in range(journeys, 0, -1)
-            for file in store_builder.staged(root, store_builder.journey(n, [{}, {}], evidence))
+            for numbers in ((7,), (6, 5), (4, 3, 2, 1))
+            for file in store_builder.staged(
+                root,
+                store_builder.joined(
+                    *(store_builder.journey(n, [{}, {}], evidence) for n in numbers)
+                ),
+            )
         ]
-        return publish.publish(writer, files, store_builder.run_of(number), audit=None)
+        return publish.publish(writer, files, store_builder.run_of(1), audit=None)
 
 
 def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple[object, ...]]]:
@@ -37,12 +43,12 @@ def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple
         }
 
 
-def test_many_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
+def test_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
     before = scattered(tmp_path)
     rows = contents(tmp_path)
     done = compact.compact(tmp_path)
     assert (done.status, done.publication) == ("published", 2)
-    assert done.tables["steps"] == compact.Rewritten(6, 1, 0)
+    assert done.tables["steps"] == compact.Rewritten(3, 1, 0)
     assert contents(tmp_path) == rows
     after = delta_store.latest(tmp_path)
     assert after is not None
@@ -83,10 +89,9 @@ def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
 
 
 def test_small_files_are_joined_up_to_a_full_one() -> None:
-    small, most = compact.SMALL, staging.FILE
-    rows = {"a": small - 1, "b": small, "c": small - 1, "d": 2, "e": 1, "f": most, "g": most}
-    files = [compact._File(path, n, "") for path, n in rows.items()]
-    bins = compact._bins(files, stale={"g"})
+    rows = {"a": 49, "b": 50, "c": 49, "d": 2, "e": 1, "f": 100, "g": 100}
+    files = [StagedFile("steps", path, n, 0) for path, n in rows.items()]
+    bins = compact._bins(files, {"g"}, full=100)
     assert [[file.path for file in group] for group in bins] == [["a", "c", "d"], ["e"], ["g"]]
 
 
@@ -114,15 +119,15 @@ def test_rows_past_their_retention_go_with_their_journey(tmp_path: Path) -> None
         {"tables": {"journeys": "3d", "friction_evidence": "1d"}}
     )
     done = compact.compact(tmp_path, settings.since(now))
-    # journeys 1 to 6 end on 3 to 8 March at 10; kept are those from the 4th on, evidence the 6th
-    assert done.tables["journeys"] == compact.Rewritten(6, 1, 1)
+    # journeys 1 to 7 end on 3 to 9 March at 10; kept are those from the 4th on, evidence the 6th
+    assert done.tables["journeys"] == compact.Rewritten(3, 1, 1)
     seen = contents(tmp_path)
     assert {name: len(rows) for name, rows in seen.items()} == {
-        "events": 12, "journeys": 5, "steps": 10, "sessions": 10, "friction_evidence": 3, "runs": 1,
+        "events": 14, "journeys": 6, "steps": 12, "sessions": 12, "friction_evidence": 4, "runs": 1,
     }  # fmt: skip
     latest = delta_store.latest(tmp_path)
-    assert latest is not None and latest.rows["steps"] == 10
-    assert len(contents(tmp_path, 1)["journeys"]) == 6
+    assert latest is not None and latest.rows["steps"] == 12
+    assert len(contents(tmp_path, 1)["journeys"]) == 7
 
 
 def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:

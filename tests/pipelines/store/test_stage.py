@@ -13,6 +13,10 @@ from rejse.pipelines.store import staging
 from tests.support import store_builder
 
 
+def by_customer(rows: pa.Table) -> list[dict[str, object]]:
+    return sorted(rows.to_pylist(), key=lambda row: row["customer_key"])
+
+
 def test_two_writes_of_the_same_rows_are_two_files(tmp_path: Path) -> None:
     rows = store_builder.table("journeys", store_builder.world()["journeys"])
     first, two = (staging.write(tmp_path, "journeys", rows) for _ in range(2))
@@ -44,7 +48,7 @@ def test_values_pass_unchanged_coded_or_plain(tmp_path: Path) -> None:
     )
     file = staging.write(tmp_path, "events", coded)
     assert file is not None
-    assert pq.read_table(tmp_path / file.path).to_pylist() == rows.to_pylist()
+    assert pq.read_table(tmp_path / file.path).to_pylist() == by_customer(rows)
 
 
 def test_a_wrong_type_is_refused_with_both_types(tmp_path: Path) -> None:
@@ -74,8 +78,19 @@ def test_small_parts_become_row_groups_and_few_files(tmp_path: Path) -> None:
     ]
     first, second = (pq.ParquetFile(tmp_path / file.path) for file in files)
     groups = [first.metadata.row_group(n).num_rows for n in range(first.num_row_groups)]
-    assert groups == [20_000] * 13 + [10_000]
+    assert groups == [10_000] * 27
     assert pa.concat_tables([first.read(), second.read()]).equals(pa.concat_tables([part] * 31))
+
+
+def test_live_rows_are_cut_into_parts(tmp_path: Path) -> None:
+    whole = staging.LIVE_FILE
+    rows = pa.table({"until": pa.array(range(3 * whole + 9), pa.timestamp("us", "UTC"))})
+    worker = staging.Stage(tmp_path)
+    files = [*worker.add("pending", rows.slice(9)), *worker.add("pending", rows.slice(0, 9))]
+    assert [file.rows for file in files] == [whole] * 3
+    assert [file.rows for file in worker.close()] == [9]
+    file = staging.write(tmp_path, "pending", rows)
+    assert file is not None and file.rows == rows.num_rows
 
 
 def test_wide_rows_wait_for_few_and_shared_dictionaries_weigh_nothing(tmp_path: Path) -> None:
@@ -113,7 +128,7 @@ def test_parts_with_dictionaries_of_their_own_are_joined(tmp_path: Path) -> None
     for n in range(rows.num_rows):
         assert not [*worker.add("events", coded(rows.slice(n, 1)))]
     [file] = worker.close()
-    assert pq.read_table(tmp_path / file.path).to_pylist() == rows.to_pylist()
+    assert pq.read_table(tmp_path / file.path).to_pylist() == by_customer(rows)
 
 
 @pytest.mark.parametrize("null", [False, True])
