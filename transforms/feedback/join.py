@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,17 +92,21 @@ def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
     has_passed = np.zeros(n, bool)
     reach = {"touchpoint": windows.x_touchpoint, "journey": windows.survey}
     match = Match.of(answers, scored.events)
-    for name, candidate in _candidates(answers, scored, match):
+
+    def left(wanted: Categorical) -> Categorical:
+        return wanted.recode(np.where(event == NULL, wanted.codes, NULL))
+
+    for name, candidate in _candidates(answers, scored, match, left):
         near = np.asarray(
             (name in NAMED) | (record_time - pick(time, candidate, 0) <= reach.get(name, 0))
         )
-        new = (event == NULL) & (candidate != NULL) & near
+        new = (candidate != NULL) & near
         has_passed |= (candidate != NULL) & ~near
         event[new], method[new] = candidate[new], METHODS.index(name)
     whole = method == METHODS.index("journey")
     reasons = [
-        match.first(*_constant(scored.events.n, n)) == NULL,
-        _unknown_name(answers, scored.events, match),
+        ~match.has_events,
+        _unknown_name(answers, scored.events, match, left),
         has_passed,
     ]
     return Joined(
@@ -115,36 +119,37 @@ def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
     )
 
 
-def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple[str, Ints]]:
-    """Yield, method by method, the matching event of each record, -1 if none."""
+def _candidates(
+    answers: Events, scored: Scored, match: Match, left: Callable[[Categorical], Categorical]
+) -> Iterator[tuple[str, Ints]]:
+    """Yield, method by method, the matching event of each record, -1 if none.
+
+    Only what is `left` to be joined then is looked for.
+    """
     events = scored.events
     target = answers.coded("target")
     for text in (events.refs(), events.column("id")):
-        yield "event", match.first(Categorical.among(text, target.names), target)
+        yield "event", match.first(Categorical.among(text, target.names), left(target))
     thread = events.coded("correlationid")
-    yield "correlation", match.named(thread, answers.coded("correlationid"))
-    yield "correlation", match.named(thread, target)
-    yield "case", match.named(events.coded("case_id"), answers.coded("case_id"))
+    yield "correlation", match.named(thread, left(answers.coded("correlationid")))
+    yield "correlation", match.named(thread, left(target))
+    yield "case", match.named(events.coded("case_id"), left(answers.coded("case_id")))
     place = events.coded("touchpoint")
-    yield "touchpoint", match.latest(place, answers.coded("touchpoint"))
-    yield "touchpoint", match.latest(place, target)
+    yield "touchpoint", match.latest(place, left(answers.coded("touchpoint")))
+    yield "touchpoint", match.latest(place, left(target))
     kept, kind = ~event_flags.is_pushed(events), answers.coded("journey_type")
     any_customer = Categorical.named(np.where(kept, 0, NULL), ["anybody's"])
     any_type = Categorical.named(np.where(kind.known, NULL, 0), ["anybody's"])
     of_type = scored.journey_type.recode(np.where(kept, scored.journey_type.codes, NULL))
-    yield "journey", match.latest(of_type, kind)
-    yield "journey", match.latest(any_customer, any_type)
+    yield "journey", match.latest(of_type, left(kind))
+    yield "journey", match.latest(any_customer, left(any_type))
 
 
-def _constant(n_events: int, n_answers: int) -> tuple[Categorical, Categorical]:
-    """Return one text for all events and all records."""
-    events, answers = (np.zeros(n, np.int64) for n in (n_events, n_answers))
-    return Categorical.named(events, ["anybody's"]), Categorical.named(answers, ["anybody's"])
-
-
-def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
+def _unknown_name(
+    answers: Events, events: Events, match: Match, left: Callable[[Categorical], Categorical]
+) -> Bools:
     """Return records that name an event, correlation or case; a touchpoint is none of these."""
-    target = answers.coded("target")
+    target = left(answers.coded("target"))
     place = match.first(events.coded("touchpoint"), target) != NULL
     given = answers.coded("correlationid").known | answers.coded("case_id").known
     return np.asarray(given | (target.known & ~place))
@@ -152,7 +157,7 @@ def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
 
 @dataclass(frozen=True)
 class Match:
-    """Search of events by customer and text in sorted keys."""
+    """Search of events, in total order, by customer and text."""
 
     customer: Ints  # of each event
     asking: Ints  # of each record, in the same codes
@@ -171,42 +176,80 @@ class Match:
         until = np.searchsorted(events.time[by_time], answers.time, side="right")
         return cls(mine.astype(np.int64), theirs.astype(np.int64), moment, until)
 
+    @property
+    def has_events(self) -> Bools:
+        """Mask of the records whose customer has events."""
+        return np.isin(self.asking, self.customer)
+
     def latest(self, texts: Categorical, wanted: Categorical) -> Ints:
         """Return the last event at or before each record with its text, -1 if none."""
-        mine, theirs, rows = self._keys(texts, wanted)
-        width = len(self.moment) + 1
-        keys = mine * width + self.moment[rows] + 1
-        order = sorted_by(keys)
-        at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
-        return self._same(mine[order], theirs, rows[order], at)
+        return self._latest(self._candidates(texts, wanted))
 
     def named(self, texts: Categorical, wanted: Categorical) -> Ints:
         """Return the last event up to each record with its text, else the first after it."""
-        before = self.latest(texts, wanted)
-        return np.where(before != NULL, before, self.first(texts, wanted))
+        candidates = self._candidates(texts, wanted)
+        before = self._latest(candidates)
+        return np.where(before != NULL, before, self._first(candidates))
 
     def first(self, texts: Categorical, wanted: Categorical) -> Ints:
         """Return the first event with each record's text at any time, -1 if none."""
-        mine, theirs, rows = self._keys(texts, wanted)
-        order = sorted_by(mine)
-        at = np.searchsorted(mine[order], theirs, side="left")
-        return self._same(mine[order], theirs, rows[order], at)
+        return self._first(self._candidates(texts, wanted))
 
-    def _keys(self, texts: Categorical, wanted: Categorical) -> tuple[Ints, Ints, Ints]:
-        """Return (customer, text) codes of candidate events and of records, and event rows."""
+    def _candidates(self, texts: Categorical, wanted: Categorical) -> Candidates:
+        """Return the events of the customers and texts that records ask for."""
+        asking = np.flatnonzero(wanted.known & (self.asking != NULL))
+        if not len(asking):
+            nothing = np.zeros(0, np.int64)
+            return Candidates(nothing, nothing, asking, nothing)
         mine, theirs = texts.aligned(wanted)
-        width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
-        sought = np.zeros(width + 1, bool)  # the last for null
-        sought[theirs[theirs != NULL]] = True
-        rows = np.flatnonzero(sought[mine])
-        own = self.customer[rows] * width + mine[rows]
-        has_key = (theirs != NULL) & (self.asking != NULL)
-        return own, np.where(has_key, self.asking * width + theirs, NULL), rows
+        customers, sought = (
+            _members(codes, among[asking])
+            for codes, among in ((self.customer, self.asking), (mine, theirs))
+        )
+        rows = np.flatnonzero(sought[mine] & customers[self.customer])
+        width = len(sought)
+        keys = self.customer[rows] * width + mine[rows]
+        order = sorted_by(keys)  # of equal keys in total order, so by time
+        theirs_keys = self.asking[asking] * width + theirs[asking]
+        return Candidates(keys[order], rows[order], asking, theirs_keys)
 
-    @staticmethod
-    def _same(mine: Array, theirs: Array, rows: Ints, at: Ints) -> Ints:
-        inside = (at >= 0) & (at < len(mine)) & (theirs != NULL)
-        if not len(mine):
-            return np.full(len(theirs), NULL, np.int64)
-        here = np.where(inside, at, 0)
-        return np.where(inside & (mine[here] == theirs), rows[here], NULL)
+    def _latest(self, candidates: Candidates) -> Ints:
+        width = len(self.moment) + 1
+        keys = candidates.keys * width + self.moment[candidates.rows] + 1
+        wanted = candidates.wanted * width + self.until[candidates.asking]
+        return self._found(candidates, np.searchsorted(keys, wanted, side="right") - 1)
+
+    def _first(self, candidates: Candidates) -> Ints:
+        return self._found(candidates, np.searchsorted(candidates.keys, candidates.wanted))
+
+    def _found(self, candidates: Candidates, at: Ints) -> Ints:
+        """Return the event of each record, given the place among candidates where it may be."""
+        found = np.full(len(self.asking), NULL, np.int64)
+        inside = np.flatnonzero((at >= 0) & (at < len(candidates.keys)))
+        same = inside[candidates.keys[at[inside]] == candidates.wanted[inside]]
+        found[candidates.asking[same]] = candidates.rows[at[same]]
+        return found
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Events in the order of their keys, of customer and text, then of time.
+
+    Attributes:
+        keys: Key of each candidate.
+        rows: Event of each candidate.
+        asking: Records that look for one.
+        wanted: Key that each of those looks for.
+    """
+
+    keys: Ints
+    rows: Ints
+    asking: Ints
+    wanted: Ints
+
+
+def _members(codes: Array, among: Array) -> Bools:
+    """Return whether each code is one of `among`; the last is that of null, and false."""
+    mask = np.zeros(int(max(codes.max(initial=0), among.max(initial=0))) + 2, bool)
+    mask[among] = True
+    return mask

@@ -217,11 +217,6 @@ def _sessions(scored: ScoredJourneys) -> Columns:
 def _evidence(scored: ScoredJourneys) -> Columns:
     sessionised, steps, evidence = scored.ctx.sessionised, scored.ctx.steps, scored.evidence
     step_id = take(sessionised.step_id, evidence.step)
-    names = sorted(KINDS)
-    edge, unit = (
-        Categorical.named(scored.kind, [getattr(KINDS[name], what) for name in names])
-        for what in ("locus", "unit")
-    )
     whole, price = scored.hazard[scored.journey], scored.costs
     return {
         **_owned(scored, scored.journey),
@@ -229,14 +224,14 @@ def _evidence(scored: ScoredJourneys) -> Columns:
         "step_id": step_id,
         "prev_step_id": take(sessionised.step_id, evidence.previous),
         "kind": scored.kinds,
-        "locus": edge,
+        "locus": _of_kind(scored, "locus"),
         "owner": evidence.owner,
         "owner_to": evidence.owner_to,
         "touchpoint": steps.touchpoint.rows(evidence.step),
         "occurred_at": evidence.time,
         "basis": Categorical.named(evidence.basis, BASES),
         "raw_value": evidence.raw,
-        "unit": unit,
+        "unit": _of_kind(scored, "unit"),
         "expected_value": evidence.expected,
         "base_weight": evidence.weight,
         "intensity": evidence.intensity,
@@ -257,6 +252,13 @@ def _evidence(scored: ScoredJourneys) -> Columns:
         "rule": scored.kinds,
         "rule_version": Categorical.named(np.zeros(len(evidence)), [RULE_VERSION]),
     }
+
+
+def _of_kind(scored: ScoredJourneys, attribute: str) -> Categorical:
+    """Return a text of each piece's kind; several kinds may have the same."""
+    texts = [getattr(KINDS[name], attribute) for name in sorted(KINDS)]
+    distinct = list(dict.fromkeys(texts))  # Parquet writes no other dictionary as one
+    return Categorical.named(np.array(list(map(distinct.index, texts)))[scored.kind], distinct)
 
 
 def _evidence_ids(scored: ScoredJourneys, step_id: pa.Array) -> pa.Array:
