@@ -25,7 +25,7 @@ cohorts as (
     group by grouping sets ((journey_type, ended_month), (journey_type))
 ),
 
--- One reading of each view below: the planner takes seconds for every further one.
+-- One reading of each view below: planning takes longer with every further one.
 ranks as (
     select
         journey_type,

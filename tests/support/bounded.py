@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,22 @@ class Run:
             hmac.new(KEY, f"{kind}:{alias(number, name)}".encode(), hashlib.sha256).hexdigest()[:32]
             for kind, name in transcript_links.of_rows(events) | linked
         }
-        tables = {}
-        for name in ORDER:
-            mine = rows(self.con, f"select * from v_{name}")
-            tables[name] = [
-                without_mark(row, number) for row in mine if row["customer_key"] in keys
+        return {
+            name: [
+                without_mark(row, number)
+                for key in sorted(keys)
+                for row in by_customer.get(key, ())
             ]
+            for name, by_customer in self._tables.items()
+        }
+
+    @cached_property
+    def _tables(self) -> dict[str, dict[str, Rows]]:
+        """The rows of every table by customer."""
+        tables: dict[str, dict[str, Rows]] = {name: {} for name in ORDER}
+        for name, by_customer in tables.items():
+            for row in rows(self.con, f"select * from v_{name}"):
+                by_customer.setdefault(row["customer_key"], []).append(row)
         return tables
 
 

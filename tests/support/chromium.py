@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.support.strict import absent
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -22,10 +21,7 @@ FLAGS = (
 def _programs() -> tuple[str, str]:
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
-        missing = "chromium or chromedriver is not on the path; install both to test the page"
-        if os.environ.get("REJSE_STRICT") == "1":
-            pytest.fail(f"REJSE_STRICT=1, but {missing}")
-        pytest.skip(missing)
+        absent("chromium or chromedriver is not on the path; install both to test the page")
     return browser, driver
 
 
