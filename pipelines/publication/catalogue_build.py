@@ -6,15 +6,16 @@ tables with other files are replaced.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +35,11 @@ CHECKS = promise_checks.__file__
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
 _VIEWS = "select view_name from duckdb_views() where not internal"
+#: Macros that views may call.
+_MACROS = (
+    "select function_name, parameters, macro_definition from duckdb_functions()"
+    f" where not internal and function_name <> '{DEFINITIONS}' order by all"
+)
 #: End of the name of a view for which a table stands in.
 _ASIDE = "__view"
 
@@ -106,6 +112,32 @@ def _build_blank(definitions: str) -> bytes:
         return place.read_bytes()
 
 
+def bound_views(con: Any) -> frozenset[str]:
+    """Return the views of a catalogue that bind because their like does in the blank catalogue.
+
+    A view binds as that of the same text does, over the same macros and tables of the same columns.
+    Where a macro or a table differs or cannot be read, no view is known to bind.
+    """
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(duckdb.Error):
+        place = Path(folder) / "blank.duckdb"
+        place.write_bytes(blank(hash_definitions()))
+        with duckdb.connect(str(place), read_only=True) as other:
+            if _bases(con) == _bases(other):
+                return frozenset(name for name, _ in _texts(con) & _texts(other))
+    return frozenset()
+
+
+def _bases(con: Any) -> list[list[tuple[Any, ...]]]:
+    """Return what views are bound over: the macros, and the columns of every table."""
+    queries = [_MACROS, *(f"describe {name}" for name in published_tables.names())]
+    return [con.execute(query).fetchall() for query in queries]
+
+
+def _texts(con: Any) -> set[tuple[str, str]]:
+    query = "select view_name, sql from duckdb_views() where not internal"
+    return set(con.execute(query).fetchall())
+
+
 def build_anew(
     file: Path,
     root: Path,
@@ -149,7 +181,7 @@ def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitio
     con.execute(f"create or replace macro {DEFINITIONS}() as {quoted(definitions)}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a catalogue for one transaction.
 
