@@ -35,6 +35,7 @@ CHECKS = promise_checks.__file__
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
 _VIEWS = "select view_name from duckdb_views() where not internal"
+_TEXTS = "select view_name, sql from duckdb_views() where not internal"
 #: Macros that views may call.
 _MACROS = (
     "select function_name, parameters, macro_definition from duckdb_functions()"
@@ -115,27 +116,19 @@ def _build_blank(definitions: str) -> bytes:
 def bound_views(con: Any) -> frozenset[str]:
     """Return the views of a catalogue that bind because their like does in the blank catalogue.
 
-    A view binds as that of the same text does, over the same macros and tables of the same columns.
-    Where a macro or a table differs or cannot be read, no view is known to bind.
+    A view binds as that of the same text does, over the same macros and sources of the same
+    columns. Where a macro or a source differs or cannot be read, no view is known to bind.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(duckdb.Error):
         place = Path(folder) / "blank.duckdb"
         place.write_bytes(blank(hash_definitions()))
         with duckdb.connect(str(place), read_only=True) as other:
-            if _bases(con) == _bases(other):
-                return frozenset(name for name, _ in _texts(con) & _texts(other))
+            texts, like = (dict(of.execute(_TEXTS).fetchall()) for of in (con, other))
+            unlike = [name for name in like if texts.get(name) != like[name]]
+            queries = [_MACROS, *(f"describe {name}" for name in unlike)]
+            if all(con.execute(q).fetchall() == other.execute(q).fetchall() for q in queries):
+                return frozenset(like) - set(unlike)
     return frozenset()
-
-
-def _bases(con: Any) -> list[list[tuple[Any, ...]]]:
-    """Return what views are bound over: the macros, and the columns of every table."""
-    queries = [_MACROS, *(f"describe {name}" for name in published_tables.names())]
-    return [con.execute(query).fetchall() for query in queries]
-
-
-def _texts(con: Any) -> set[tuple[str, str]]:
-    query = "select view_name, sql from duckdb_views() where not internal"
-    return set(con.execute(query).fetchall())
 
 
 def build_anew(
