@@ -6,15 +6,16 @@ tables with other files are replaced.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -34,6 +35,12 @@ CHECKS = promise_checks.__file__
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
 _VIEWS = "select view_name from duckdb_views() where not internal"
+_TEXTS = "select view_name, sql from duckdb_views() where not internal"
+#: Macros that views may call.
+_MACROS = (
+    "select function_name, parameters, macro_definition from duckdb_functions()"
+    f" where not internal and function_name <> '{DEFINITIONS}' order by all"
+)
 #: End of the name of a view for which a table stands in.
 _ASIDE = "__view"
 
@@ -106,6 +113,24 @@ def _build_blank(definitions: str) -> bytes:
         return place.read_bytes()
 
 
+def bound_views(con: Any) -> frozenset[str]:
+    """Return the views of a catalogue that bind because their like does in the blank catalogue.
+
+    A view binds as that of the same text does, over the same macros and sources of the same
+    columns. Where a macro or a source differs or cannot be read, no view is known to bind.
+    """
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(duckdb.Error):
+        place = Path(folder) / "blank.duckdb"
+        place.write_bytes(blank(hash_definitions()))
+        with duckdb.connect(str(place), read_only=True) as other:
+            texts, like = (dict(of.execute(_TEXTS).fetchall()) for of in (con, other))
+            unlike = [name for name in like if texts.get(name) != like[name]]
+            queries = [_MACROS, *(f"describe {name}" for name in unlike)]
+            if all(con.execute(q).fetchall() == other.execute(q).fetchall() for q in queries):
+                return frozenset(like) - set(unlike)
+    return frozenset()
+
+
 def build_anew(
     file: Path,
     root: Path,
@@ -149,7 +174,7 @@ def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitio
     con.execute(f"create or replace macro {DEFINITIONS}() as {quoted(definitions)}")
 
 
-@contextmanager
+@contextlib.contextmanager
 def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a catalogue for one transaction.
 

@@ -1,6 +1,6 @@
 """A store with a history of which one customer is to be erased, and a search for what is left.
 
-Three increments with late events, kept texts, refused rows, a compaction and a report; the search
+Three increments with late events, kept texts, refused rows and a compaction; the search
 decodes every value of every Parquet file, dictionaries included, and reads all other bytes.
 """
 
@@ -24,7 +24,6 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue
-from rejse.pipelines.reporting.html import page
 from rejse.transforms import published_tables
 
 KEY = "5ec4e7" * 8
@@ -142,15 +141,13 @@ def advance(settings: Settings, month: int, **given: Any) -> RunResult:
 
 
 def history(folder: Path, customers: int = 20, seed: int = 1) -> Settings:
-    """Three increments, a compaction between them, and a report beside the configuration."""
+    """Three increments, and a compaction between them."""
     settings, names = installation(folder), [WHO, *people(customers)]
     for month in (1, 2, 3):
         arrive(folder, month, names, seed + month)
         advance(settings, month)
         if month == 2:
             compact.compact(settings.store)
-    with catalogue.connect(settings.store) as con:
-        page.write(con, folder / "report.html")
     return settings
 
 

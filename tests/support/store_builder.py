@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +178,21 @@ def published(store: Path, rows: Rows | None = None, number: int = 1, **own: Any
     with publish.writing(store) as writer:
         files = staged(store, world() if rows is None else rows)
         return publish.publish(writer, files, run_of(number, **own), audit=None)
+
+
+@cache
+def _template(publications: int) -> tempfile.TemporaryDirectory[str]:
+    """A store with so many publications of the world, in a folder that ends with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="rejse-world-")
+    if publications:
+        shutil.copytree(_template(publications - 1).name, folder.name, dirs_exist_ok=True)
+        published(Path(folder.name), number=publications)
+    return folder
+
+
+def copied(store: Path, publications: int = 1) -> Path:
+    """The store with so many publications of the world, which are made once for all tests."""
+    return Path(shutil.copytree(_template(publications).name, store, dirs_exist_ok=True))
 
 
 def lengthen_logs(store: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_publication_that_there_is_not_is_told_with_those_there_are(tmp_path: 
         NotPublishedError, match=r"expected a publication in .*, found none; `rejse"
     ):
         time_travel.number(tmp_path, "1")
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     with pytest.raises(
         NotPublishedError, match=r"can still be read \(1\), came '99': there is none"
     ):

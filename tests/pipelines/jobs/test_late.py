@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,13 +36,20 @@ from tests.support.linked_installation import linked_installation
 SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("january")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(settings.KEY_VARIABLE, raising=False)
+        once(installation(folder, {"a.jsonl": lines([row_on("01-05", "e1"), SUMMER])}))
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+def project(made_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     """A store in which January is final."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    made = installation(tmp_path, {"a.jsonl": lines([row_on("01-05", "e1"), SUMMER])})
-    once(made)
-    return made
+    return settings.load(Path(shutil.copytree(made_once, tmp_path / "project")))
 
 
 def test_only_what_is_new_is_read(project: settings.Settings) -> None:

@@ -20,6 +20,7 @@ from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import erase as forgetting
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.reporting.html import page
 from rejse.pipelines.store import delta_store, staging
 from rejse.pipelines.store.erasure_receipts import KeyChangedError
 from tests.support import erasing, store_builder
@@ -27,7 +28,7 @@ from tests.support.cli import Command
 from tests.support.erasing import KEY, WHO, WORD, pseudonym
 from tests.support.law import SOAK
 
-MANY = 1_000_000 if SOAK else 400
+MANY = 1_000_000 if SOAK else 100
 CANARIES = (WHO, pseudonym(), WORD)
 
 
@@ -36,7 +37,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        erasing.history(folder)
+        there = erasing.history(folder)
+    with catalogue.connect(there.store) as con:
+        page.write(con, folder / "report.html")
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,20 +35,27 @@ ROWS = (
 )
 
 
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
-    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    with (tmp_path / "links.csv").open("w", newline="", encoding="utf-8") as out:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("linked")
+    with (folder / "links.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow((*TYPED, "valid_from", "valid_to"))
         writer.writerow((*LINK, "2026-01-03T00:00:00Z", ""))
-    made = installation(
-        tmp_path, {"a.jsonl": lines(ROWS)}, more='[operational]\nidentity_links = "links.csv"\n'
-    )
-    map_identity_type(tmp_path)
-    made = settings.load(made.root)
-    assert balanced(once(made))
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(settings.KEY_VARIABLE, raising=False)
+        installation(
+            folder, {"a.jsonl": lines(ROWS)}, more='[operational]\nidentity_links = "links.csv"\n'
+        )
+        map_identity_type(folder)
+        assert balanced(once(settings.load(folder)))
+    return folder
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    return settings.load(Path(shutil.copytree(made, tmp_path / "project")))
 
 
 def test_what_links_gave_to_the_erased_goes_with_it(project: settings.Settings) -> None:

@@ -26,7 +26,7 @@ WILSON, UPPER = "Lower end of its 95 % Wilson interval.", "Upper end of its 95 %
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("served") / "store"
-    store_builder.published(place)
+    store_builder.copied(place)
     (place / "quarantine").mkdir()
     (place / "quarantine" / "raw.csv").write_text("name\nsecret\n")
     (place.parent / "outside.csv").write_text("name\noutside\n")
@@ -132,9 +132,10 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
         catalogue_build.build_anew(anew, tmp_path, files, {}, "")
         with duckdb.connect(str(continued)) as first, duckdb.connect(str(anew)) as other:
             assert content(first) == content(other)
-            for name in [row[0] for row in first.execute(CONTENT[0]).fetchall()]:
-                first.execute(f'from "{name}"').fetchall()  # no view is bound to what has gone
         anew.unlink()
+    with catalogue.connect(tmp_path) as session:
+        for name in [row[0] for row in session.execute(CONTENT[0]).fetchall()]:
+            session.execute(f'describe "{name}"').fetchall()  # none is bound to what has gone
 
 
 #: All that a catalogue is made of, but the order within an `exclude (...)`, DuckDB's own each time.
@@ -278,8 +279,7 @@ def test_queries_do_not_wait_for_ever(session: Session) -> None:
 
 def test_a_moved_store_is_served_from_its_new_place(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    store_builder.published(old)
-    old.rename(new)
+    store_builder.copied(old).rename(new)
     with catalogue.connect(new) as opened:
         assert opened.execute("select count(*) from v_journeys").fetchall() == [(3,)]
     assert store_builder.published(new, number=2).number == 2

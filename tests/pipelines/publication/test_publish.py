@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock, staging
 from rejse.pipelines.store.lock import AnotherWriter
-from tests.support import store_builder
+from tests.support import processes, store_builder
 from tests.support.crashes import Crash, crash_after
 
 
@@ -29,7 +28,7 @@ def counts(root: Path) -> dict[str, int]:
 
 def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> None:
     """As it was written before one said how far answers are complete and who is satisfied."""
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     (path,) = delta_store.files(
         tmp_path, "publications", delta_store.head(tmp_path, "publications")
     )
@@ -52,7 +51,7 @@ def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:
 
 
 def test_the_next_publication_replaces_and_never_adds(tmp_path: Path) -> None:
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     again = store_builder.published(tmp_path, number=2)
     assert again.number == 2
     seen = counts(tmp_path)
@@ -62,7 +61,7 @@ def test_the_next_publication_replaces_and_never_adds(tmp_path: Path) -> None:
 
 
 def test_an_older_publication_can_still_be_read(tmp_path: Path) -> None:
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     store_builder.published(tmp_path, store_builder.journey(9, [{}]), number=2)
     with catalogue.connect(tmp_path, 1) as old, catalogue.connect(tmp_path) as new:
         count = "select count(*) from journeys"
@@ -101,7 +100,7 @@ def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
 def test_a_crash_at_any_step_leaves_a_whole_publication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     with monkeypatch.context() as patched:
         crash_after(patched, steps)
         rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
@@ -128,7 +127,7 @@ def test_a_broken_pointer_hides_nothing_and_the_next_writer_makes_it_anew(
     tmp_path: Path, content: bytes
 ) -> None:
     """A power cut may leave an empty file; `publications` still tells what is current."""
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     (tmp_path / catalogue.CURRENT).write_bytes(content)
     assert catalogue.current(tmp_path) == 1
     assert counts(tmp_path)["journeys"] == 3
@@ -138,7 +137,7 @@ def test_a_broken_pointer_hides_nothing_and_the_next_writer_makes_it_anew(
 
 
 def test_a_catalogue_that_is_gone_is_made_anew_by_the_next_writer(tmp_path: Path) -> None:
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     catalogue.path(tmp_path, 1).unlink()
     with publish.writing(tmp_path):
         assert counts(tmp_path)["journeys"] == 3
@@ -166,7 +165,7 @@ def test_the_pointer_is_on_the_disk_before_it_has_its_name(
 
 
 def test_files_of_a_crashed_run_are_removed_by_the_next(tmp_path: Path) -> None:
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     orphan = store_builder.staged(tmp_path, store_builder.world())
     kept = set(tmp_path.glob("*/part-*.parquet")) - {tmp_path / file.path for file in orphan}
     with publish.writing(tmp_path):
@@ -186,7 +185,7 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two machines: the lock does not reach, the commit does."""
-    store_builder.published(tmp_path)
+    store_builder.copied(tmp_path)
     monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
     monkeypatch.setattr(delta_store, "remove_orphans", lambda _: [])
     with publish.writing(tmp_path) as slow:
@@ -213,11 +212,11 @@ def _race(root: str, number: int, barrier: Any, results: Any) -> None:
 
 
 def test_of_writers_that_race_one_wins(tmp_path: Path) -> None:
-    store_builder.published(tmp_path)
-    spawn = multiprocessing.get_context("spawn")
-    barrier, results = spawn.Barrier(3), spawn.Queue()
+    store_builder.copied(tmp_path)
+    forks = processes.forking("tests.support.store_builder")
+    barrier, results = forks.Barrier(3), forks.Queue()
     racers = [
-        spawn.Process(target=_race, args=(str(tmp_path), n, barrier, results)) for n in (2, 3, 4)
+        forks.Process(target=_race, args=(str(tmp_path), n, barrier, results)) for n in (2, 3, 4)
     ]
     for racer in racers:
         racer.start()

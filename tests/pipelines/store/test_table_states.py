@@ -17,8 +17,7 @@ FIRST = "0" * 20 + ".json"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    store_builder.published(tmp_path / "store")
-    return tmp_path / "store"
+    return store_builder.copied(tmp_path / "store")
 
 
 def files(store: Path) -> list[str]:
