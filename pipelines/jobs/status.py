@@ -62,7 +62,7 @@ def status(settings: Settings, now: int) -> Status:
         StoreDamagedError: publications were lost, or a log cannot be read.
     """
     base = storage.latest(settings.store)
-    read = positions.of(settings, base.positions) if base else {}
+    read = positions.files_of(positions.of(settings, base.positions)) if base else {}
     waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
     verified = verify.noted(settings.store) or {}
