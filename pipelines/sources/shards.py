@@ -24,10 +24,14 @@ def of(source: Source) -> list[Shard]:
     return [*files.shards(source), *partitions(source)]
 
 
-def partitions(source: Source) -> list[TopicShard]:
-    """Return the partitions of a source's topic as they are now; none where it has files."""
+def partitions(source: Source, answer: float = broker.ANSWER) -> list[TopicShard]:
+    """Return the partitions of a source's topic as they are now; none where it has files.
+
+    Raises:
+        SourceError: the topic does not exist, or its broker does not answer in `answer` seconds.
+    """
     topic = topic_of(source)
-    return [] if topic is None else broker.partitions(source.name, topic)
+    return [] if topic is None else broker.partitions(source.name, topic, answer)
 
 
 def topic_of(source: Source) -> Topic | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import secrets
 import shutil
 import signal
 import socket
@@ -36,11 +37,17 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+SECURE://127.0.0.1:{secure}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SECURE://127.0.0.1:{secure}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
+listener.name.secure.ssl.keystore.type=PEM
+listener.name.secure.ssl.keystore.location={folder}/server.pem
+listener.name.secure.sasl.enabled.mechanisms=PLAIN
+listener.name.secure.plain.sasl.jaas.config=\
+org.apache.kafka.common.security.plain.PlainLoginModule required user_reader="{password}";
 log.dirs={folder}/data
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
@@ -59,14 +66,22 @@ META = "version=1\ncluster.id=cmVqc2UtdGVzdC1icm9rZQ\nnode.id=1\n"
 
 
 class Broker:
-    """A broker that runs; `servers` is its address."""
+    """A broker: `servers` is its address, `secure` that where `reader` must show the `password`.
+
+    The certificate of `secure` is in the file `authority`.
+    """
 
     def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.folder, self.port = folder, port or free_port()
-        self.servers = f"127.0.0.1:{self.port}"
+        self.folder, self.port, secure = folder, port or free_port(), free_port()
+        self.servers, self.secure = f"127.0.0.1:{self.port}", f"127.0.0.1:{secure}"
+        self.password, self.authority = secrets.token_hex(), folder / "server.crt"
+        certify(folder)
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "meta.properties").write_text(META)
-        text = PROPERTIES.format(folder=folder, port=self.port, controller=free_port())
+        text = PROPERTIES.format(
+            folder=folder, port=self.port, controller=free_port(), secure=secure,
+            password=self.password,
+        )  # fmt: skip
         (folder / "server.properties").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -105,6 +120,20 @@ def running(port: int | None = None) -> Iterator[Broker]:
     finally:
         broker.stop()
         shutil.rmtree(folder)
+
+
+def certify(folder: Path) -> None:
+    """Make a key and a certificate of the loopback: `server.pem` has both, `server.crt` no key."""
+    if shutil.which("openssl") is None:
+        absent("the tests with a Kafka broker need openssl")
+    key, certificate = folder / "server.key", folder / "server.crt"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out",
+         certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (folder / "server.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
 
 
 def jars() -> Path:
@@ -163,6 +192,7 @@ def answers(port: int) -> bool:
 def main() -> int:
     """Run a broker until it is stopped."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 9092
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with running(port) as broker:
         sys.stdout.write(f"Kafka at {broker.servers}; Ctrl-C ends it and removes its data\n")
         sys.stdout.flush()

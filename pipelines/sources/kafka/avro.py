@@ -94,6 +94,7 @@ class Avro:
     """Decodes the messages of one topic into JSON objects."""
 
     def __init__(self, source: str, topic: Topic) -> None:
+        broker.expect_installed(source, "fastavro")
         self._registry = Registry(source, broker.resolved(source, topic, is_registry=True))
 
     def records(self, value: bytes) -> list[bytes]:

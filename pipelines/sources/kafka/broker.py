@@ -6,6 +6,7 @@ written.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import re
 import time
@@ -55,6 +56,7 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
         SourceError: there is no such topic, or an option is wrong.
         BrokerError: the broker does not answer within `answer` seconds.
     """
+    expect_installed(source, "confluent_kafka")
     from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
     from confluent_kafka.admin import AdminClient, OffsetSpec
 
@@ -74,6 +76,7 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
         ]
         first, last = ({p.partition: f.result().offset for p, f in end.items()} for end in ends)
     except KafkaException as fault:
+        client.poll(0)  # brings what the client noticed meanwhile
         raise _described(source, topic, fault.args[0], faults) from None
     topic_id = str(about.topic_id)
     return [
@@ -125,6 +128,15 @@ def _polls(
         if poll and (is_over or size >= BYTES or len(poll) >= MESSAGES):
             yield poll
             poll, size, heard = [], 0, time.monotonic()
+
+
+def expect_installed(source: str, library: str) -> None:
+    """Raise SourceError where a library of the extra `kafka` is not installed."""
+    if importlib.util.find_spec(library) is None:
+        raise SourceError(
+            f"source {source}: expected {library}, which reads topics; first:"
+            " pip install 'rejse[kafka]'"
+        )
 
 
 def _client(kind: Any, source: str, topic: Topic, fixed: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ partition's log are gone: its retention has removed their messages.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -150,6 +150,9 @@ def is_gone(shard: TopicShard | None, known: Offsets) -> bool:
     return shard is None or known.topic_id != shard.topic_id or shard.start > known.begin
 
 
-def lag(shards: Iterator[TopicShard], known: Mapping[str, Offsets]) -> dict[str, int]:
-    """Return by name the offsets of each partition that were not read yet."""
-    return {s.path: s.stop - unread(s, known.get(s.path), 0)[0].start for s in shards}
+def lag(shards: Iterable[TopicShard], known: Mapping[str, Offsets]) -> dict[str, int]:
+    """Return by name of the partition how many of its offsets were not read yet."""
+    return {
+        shard.path: shard.stop - unread(shard, known.get(shard.path), 0)[0].start
+        for shard in shards
+    }

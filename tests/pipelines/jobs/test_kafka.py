@@ -13,6 +13,9 @@ from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs import increment
 from rejse.pipelines.jobs.live import Loop, Pace
 from rejse.pipelines.jobs.run import RunResult
+from rejse.pipelines.jobs.status import status
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.sources import shards
 from rejse.pipelines.sources.files import SourceError
 from rejse.pipelines.sources.kafka import broker as client
 from rejse.pipelines.sources.kafka.topics import Topic
@@ -197,6 +200,73 @@ def test_a_loop_reads_what_arrives(tmp_path: Path, topics: Topics) -> None:
     assert next(results).counts["read"] == 1
     topics.send(topic, messages(2, 3))
     assert next(results).counts["read"] == 2
+
+
+def secured(broker: Broker, **given: str) -> dict[str, str]:
+    """The options by which a client shows who it is."""
+    options = {
+        "security.protocol": "sasl_ssl", "sasl.mechanism": "PLAIN", "sasl.username": "reader",
+        "sasl.password": "${REJSE_TEST_PASSWORD}", "ssl.ca.location": str(broker.authority),
+        **given,
+    }  # fmt: skip
+    pairs = (f'"{name}" = "{value}"' for name, value in options.items())
+    return {"options": f"{{ {', '.join(pairs)} }}"}
+
+
+def test_a_topic_behind_tls_and_a_password(
+    tmp_path: Path, broker: Broker, topics: Topics, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    topic = topics.make()
+    topics.send(topic, messages(1, 2))
+    installed = of_topic(tmp_path, broker.secure, topic, secured(broker))
+    with pytest.raises(SourceError, match="REJSE_TEST_PASSWORD, which is not set"):
+        once(installed)
+    monkeypatch.setenv("REJSE_TEST_PASSWORD", "wrong-" + broker.password)
+    with pytest.raises(client.BrokerError) as refused:
+        client.partitions("web", _topic(installed), answer=5.0)
+    monkeypatch.setenv("REJSE_TEST_PASSWORD", broker.password)
+    assert publish(installed).counts["kept"] == 2
+    written = b"".join(path.read_bytes() for path in installed.store.rglob("*") if path.is_file())
+    printed = "".join(capfd.readouterr()) + caplog.text + str(refused.value)
+    assert broker.password not in printed
+    assert broker.password.encode() not in written
+
+
+def _topic(installed: Settings) -> Topic:
+    topic = shards.topic_of(installed.sources["crm"])
+    assert topic is not None
+    return topic
+
+
+def test_an_option_that_is_none(tmp_path: Path, topics: Topics) -> None:
+    more = {"options": '{ "no.such.option" = "hunter2" }'}
+    installed = of_topic(tmp_path, topics.servers, topics.make(), more)
+    with pytest.raises(SourceError, match="is no option of librdkafka") as fault:
+        once(installed)
+    assert "hunter2" not in str(fault.value)
+
+
+def test_lag_is_what_was_not_read(tmp_path: Path, topics: Topics) -> None:
+    topic = topics.make(2)
+    installed = of_topic(tmp_path, topics.servers, topic)
+    topics.send(topic, messages(1, 2))
+    publish(installed)
+    topics.send(topic, messages(3, 4, 5), partition=1)
+    waiting = status(installed, delta_store.now()).messages_waiting
+    assert waiting == {"crm": {f"kafka://{topic}/0": 0, f"kafka://{topic}/1": 3}}
+    unreachable = f'servers = "127.0.0.1:{free_port()}"'
+    path = tmp_path / "rejse.toml"
+    path.write_text(path.read_text().replace(f'servers = "{topics.servers}"', unreachable))
+    unknown = status(load(tmp_path), delta_store.now()).messages_waiting
+    assert unknown == {"crm": {f"kafka://{topic}/0": None, f"kafka://{topic}/1": None}}
+
+
+def test_a_mapping_is_checked_with_messages(tmp_path: Path, topics: Topics) -> None:
+    topic = topics.make()
+    topics.send(topic, [*messages(1, 2), b"poison"])
+    (checked,) = check(of_topic(tmp_path, topics.servers, topic)).sources
+    assert (checked.read, checked.accepted, checked.reasons) == (3, 2, {"not_json": 1})
 
 
 def test_a_topic_that_is_not_there(tmp_path: Path, topics: Topics) -> None:
