@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO ?= demo
 CUSTOMERS ?= 20000
 
-.PHONY: help env demo lint types check test graph docs bench soak lock clean
+.PHONY: help env demo lint types check test graph docs services bench soak lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -51,6 +51,9 @@ graph: .venv/ready  ## who imports whom: packages by layer with their lines; a c
 
 docs: .venv/ready  ## the reference pages, from the declarations in the code
 	$(BIN)/python docs/generate.py
+
+services: .venv/ready  ## a Kafka broker at localhost:9092 (needs Java and Maven), until Ctrl-C
+	@$(BIN)/python -m tests.support.kafka_broker
 
 bench: .venv/ready  ## the same work by rejse and its rivals; what increments and live cost
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000

@@ -34,6 +34,7 @@ from rejse.transforms.incremental.table_rows import TableRows
 from rejse.transforms.ingest import rejects, validate
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise, unread
+from rejse.transforms.journeys.watermarks import PARTITION
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "kept"
@@ -177,9 +178,12 @@ class Pseudonymise(Step):
 
     def _latest(self, batch: pa.RecordBatch, rows: pa.RecordBatch) -> Iterator[Output]:
         if rows.num_rows:
-            configured = batch.schema.metadata[rejects.SOURCE].decode()
-            for name, time in latest(rows).items():
-                kind = self._contract.kind
+            metadata, kind = batch.schema.metadata, self._contract.kind
+            configured, file = (metadata[key].decode() for key in (rejects.SOURCE, rejects.FILE))
+            times = latest(rows)
+            if file.startswith(PARTITION):
+                times[file] = max(times.values())
+            for name, time in times.items():
                 yield Output(LATEST, ((kind, (configured, name)), time))
 
     def finish_bundle(self) -> Iterable[Output]:

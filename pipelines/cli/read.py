@@ -207,6 +207,13 @@ def _show_status(state: Status, ahead: int) -> None:
                 f"publication {state.verified} verified {wording.minute(state.verified_at)} UTC:"
                 f" {state.damaged:,} damaged"
             )
+    waiting = [
+        (source, partition, "?" if n is None else f"{n:,}")
+        for source, of_source in sorted(state.messages_waiting.items())
+        for partition, n in sorted(of_source.items())
+    ]
+    if waiting:
+        show_table(("source", "partition", "messages waiting"), waiting)
     for file in state.missing:
         print(f"{file} is gone or cut short: {mend(Path(file))}")
     files = f"files: {state.files_read:,} read, {state.files_waiting:,} new or changed"

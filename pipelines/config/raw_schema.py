@@ -29,17 +29,18 @@ def parse(kind: Any) -> pa.DataType:
     return pa.type_for_alias(kind)
 
 
-def _render(kind: pa.DataType) -> Any:
+def render(kind: pa.DataType) -> Any:
+    """Return an Arrow type as the schema file writes it; a dictionary as the type of its values."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
-        return _render(kind.value_type)
+        return render(kind.value_type)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return {"list": _render(kind.value_type)}
+        return {"list": render(kind.value_type)}
     if pa.types.is_map(kind):
-        return {"map": _render(kind.item_type)}
+        return {"map": render(kind.item_type)}
     if pa.types.is_struct(kind):
-        return {"struct": {field.name: _render(field.type) for field in kind}}
+        return {"struct": {field.name: render(field.type) for field in kind}}
     return str(kind)
 
 
@@ -66,6 +67,6 @@ def read(path: Path) -> pa.Schema:
 
 def write(path: Path, schema: pa.Schema) -> None:
     """Freeze a raw schema. Raises FileExistsError where the file exists."""
-    text = json.dumps({"columns": {f.name: _render(f.type) for f in schema}}, indent=2)
+    text = json.dumps({"columns": {f.name: render(f.type) for f in schema}}, indent=2)
     with path.open("x", encoding="utf-8") as out:
         out.write(text + "\n")

@@ -26,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from rejse.pipelines.config import journey_types, key_file, promise_check_files
+from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
 from rejse.pipelines.config.field_types import (
     Duration,
     Frozen,
@@ -44,6 +44,7 @@ from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.runtime.file_modes import Mode
 from rejse.transforms.schema.parameters import (
     DAY,
+    HOUR,
     LATE_PROMISE_WEIGHT,
     WEIGHTS,
     JourneyType,
@@ -57,7 +58,7 @@ DECLARING = ("interaction", "experience")
 
 
 class Source(Frozen):
-    """One source: its files, its mapping, its frozen raw schema.
+    """One source: its files or its topic, its mapping, its frozen raw schema.
 
     `kind` selects the contract of its rows: events (interaction), survey answers and other feedback
     (experience), or master data (customers, cases, owned_products). `disorder`, the maximum out of
@@ -70,8 +71,18 @@ class Source(Frozen):
     kind: Literal["interaction", "experience", "customers", "cases", "owned_products"] = (
         "interaction"
     )
-    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too.
-    files: tuple[str, ...]
+    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too. A source has these or a topic.
+    files: tuple[str, ...] = ()
+    #: A topic of Kafka; needs `pip install 'rejse[kafka]'`.
+    topic: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
+    #: Brokers to ask first: `host:port`, several with commas.
+    servers: str = ""
+    #: What a message holds: a JSON object, an Avro record, or an Arrow IPC stream.
+    format: Literal["json", "avro", "arrow"] = "json"
+    #: Options of librdkafka, and of the schema registry; `${NAME}` for secrets.
+    options: dict[str, str] = Field(default_factory=dict)
+    #: A partition so far behind the fastest one of its topic does not delay the source.
+    idle: Duration = 1 * HOUR
     #: File with the SELECT that maps the source to the contract.
     mapping: Place
     #: File with the frozen raw columns and types.
@@ -91,13 +102,32 @@ class Source(Frozen):
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
         return tuple(str(placed(glob, info)) for glob in globs)
 
+    @field_validator("options", mode="before")
+    @classmethod
+    def _checked(cls, value: object) -> object:
+        return topic_options.checked(value) if isinstance(value, dict) else value
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Source:
+        if bool(self.files) == (self.topic is not None):
+            given = "both" if self.files else "none"
+            raise ValueError(f"expected `files` or `topic`, came {given}")
+        if self.topic is not None and not self.servers:
+            raise ValueError('expected `servers` of the topic, such as "localhost:9092", came none')
+        of_topics = {"servers", "format", "options", "idle"}
+        if self.topic is None and (strange := sorted(of_topics & self.model_fields_set)):
+            raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
+        return self
+
     def mapping_text(self) -> str:
         """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
 
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """Return all that results depend on, except its files. Raises SettingsError."""
+        """Return all that results depend on, except its files or messages. Raises SettingsError."""
+        idle = {} if self.topic is None else {"idle": self.idle}
         return {
+            **idle,
             "kind": self.kind,
             "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -372,7 +402,8 @@ class Settings(Frozen):
     @cached_property
     def source_versions(self) -> dict[str, str]:
         """Hash by source of what its stored rows depend on."""
-        texts, apart = {"experience": self._fingerprint_inputs["texts"]}, ("disorder", "retired")
+        texts = {"experience": self._fingerprint_inputs["texts"]}
+        apart = ("disorder", "retired", "idle")
         return {
             name: digest(
                 {

@@ -17,7 +17,9 @@ ABANDONED_AFTER = 1 * MINUTE
 
 
 def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[files.Shard]:
-    """Return pieces of the files that are ready; a source without files yet has none."""
+    """Return pieces of the files that are ready; a source without files yet, or of a topic, has
+    none.
+    """
     return [
         piece
         for source in settings.sources.values()

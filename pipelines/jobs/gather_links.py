@@ -19,7 +19,7 @@ from rejse.pipelines.jobs.identity_links import sources_with_links
 from rejse.pipelines.jobs.ingest_steps import reading
 from rejse.pipelines.jobs.local_graph import SplittingWorker, run_chain, split_shards
 from rejse.pipelines.jobs.plan import count_rows
-from rejse.pipelines.sources.files import Shard
+from rejse.pipelines.sources.shards import Shard
 from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.identity import links_from_events
 from rejse.transforms.identity.erasure import Erased

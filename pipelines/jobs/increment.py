@@ -9,19 +9,18 @@ grow every day, make everything that is not final be rescored.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rejse.pipelines.config.fingerprint import core_version, fingerprint, key_id
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.sources import positions
-from rejse.pipelines.sources.positions import Place, Position
+from rejse.pipelines.sources.positions import Positions
 from rejse.pipelines.store import carry_forward, erasure_receipts
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.dimensions.customer_records import CASES
@@ -31,7 +30,7 @@ from rejse.transforms.incremental.merge_customers import LATE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from rejse.pipelines.sources.files import Shard
+    from rejse.pipelines.sources.shards import Shard
     from rejse.transforms.identity.changed_links import Relink
     from rejse.transforms.identity.erasure import Erased
 
@@ -63,7 +62,8 @@ class Increment:
         positions: How far each file is read afterwards.
         core_version: Hash of rules, code and key.
         is_changed: Whether the configuration is another than that of `base`.
-        reread: Files, by source and name, that were read before and have changed.
+        reread: Files, by source and name, that were read before and have changed, and partitions
+            of which messages are read again, with the first offset.
         erased: Identities whose rows are counted and not kept.
         links: Identity links; None where the installation keeps none.
         relink: Customers whose stored rows follow other links.
@@ -74,10 +74,10 @@ class Increment:
     now: int
     base: Publication | None
     shards: tuple[Shard, ...]
-    positions: Mapping[Place, Position]
+    positions: Positions
     core_version: str
     is_changed: bool
-    reread: frozenset[tuple[str, str]]
+    reread: Mapping[tuple[str, str], int]
     erased: Erased
     links: pa.Table | None = None
     relink: Relink | None = None
@@ -158,7 +158,7 @@ def _relinked(settings: Settings, base: Publication, increment: Increment) -> In
         increment,
         shards=(),
         positions=positions.of(settings, base.positions),
-        reread=frozenset(),
+        reread={},
         relink=identity_links.changed_links(settings, base, increment.links),
     )
 
@@ -185,23 +185,23 @@ def plan_increment(
     run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     if base is None or is_rebuild or reread_all or not is_compatible(settings, base):
         if base is not None and not is_rebuild:
-            _refuse_gone(before, positions.paths(shards))
+            _refuse_gone(positions.missing(shards, before), len(before))
             if in_part:
                 raise SpanRefusedError(
                     "rules, mappings, key or version have changed, so that all sources must be"
                     " read again, and --from or --until would publish a part of them; run once"
                     " without, or with --rebuild to publish that part alone"
                 )
-        read = positions.look(shards, {}, key, now, in_part, anew=True).positions
-        return Increment(request, run_id, now, None, shards, read, core, False, frozenset(), erased)
+        looked = positions.look(shards, {}, key, now, in_part, anew=True)
+        return Increment(
+            request, run_id, now, None, looked.shards, looked.positions, core, False, {}, erased
+        )
     looked = positions.look(shards, before, key, now, in_part)
-    unread = tuple(shard for shard in shards if _place(shard) in looked.unread)
-    reread = frozenset((shard.source, shard.file) for shard in unread if _place(shard) in before)
     kept = {place: at for place, at in before.items() if place not in looked.left}
     is_changed = base.config_version != settings.version
     return Increment(
-        request, run_id, now, base, unread, {**kept, **looked.positions}, core, is_changed, reread,
-        erased,
+        request, run_id, now, base, looked.shards, {**kept, **looked.positions}, core, is_changed,
+        looked.reread, erased,
     )  # fmt: skip
 
 
@@ -222,18 +222,13 @@ def is_empty(settings: Settings, increment: Increment) -> bool:
     return base.fingerprint == increment.fingerprint(settings, read)
 
 
-def _place(shard: Any) -> Place:
-    return Place(shard.source, str(shard.path))
-
-
-def _refuse_gone(before: Collection[Place], here: Collection[Place]) -> None:
-    missing = sorted(set(before) - set(here))
+def _refuse_gone(missing: Sequence[str], n_before: int) -> None:
     if missing:
-        names = ", ".join(Path(place.path).name for place in missing[:5])
         raise SourcesGoneError(
             "rules, mappings, key or version have changed, so that all sources must be read again;"
-            f" expected the {len(before):,} files read before, {len(missing):,} are gone, such"
-            f" as {names}; bring them back, or run with --rebuild to publish without them"
+            f" expected the {n_before:,} files and partitions read before, {len(missing):,} are"
+            f" gone or begin later, such as {', '.join(missing[:5])}; bring them back, or run with"
+            " --rebuild to publish without them"
         )
 
 

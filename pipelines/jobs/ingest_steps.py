@@ -20,7 +20,8 @@ from rejse.pipelines.jobs.id_steps import ToIds
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.runtime import signals
-from rejse.pipelines.sources import files
+from rejse.pipelines.sources import files, shards
+from rejse.pipelines.sources.shards import Shard
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.feedback.text_scoring import score_texts
 from rejse.transforms.incremental.input_kinds import INPUTS
@@ -58,7 +59,7 @@ class Ingest:
     """
 
     kind: str
-    shards: Sequence[files.Shard]
+    shards: Sequence[Shard]
     chain: Sequence[Step]
     ids: Step
     buckets: Step
@@ -101,14 +102,16 @@ class Read(Step):
     """
 
     element = files.RawBatch
-    outputs = ()
+    outputs = (COUNTS,)
 
     def __init__(self, schemas: Mapping[str, pa.Schema], progress: Path | None = None) -> None:
         self._schemas, self._progress = schemas, progress
 
-    def process(self, shard: files.Shard) -> Iterator[Output]:
-        """Yield the batches of a shard."""
-        for raw in files.read(shard, self._schemas[shard.source]):
+    def process(self, shard: Shard) -> Iterator[Output]:
+        """Yield the batches of a shard, and its notes."""
+        for name, n in getattr(shard, "notes", ()):
+            yield from count(f"note:{name}", n)
+        for raw in shards.read(shard, self._schemas[shard.source]):
             signals.check()
             if self._progress is not None:
                 scratch.report(self._progress, "read", raw.batch.num_rows)

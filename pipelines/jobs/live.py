@@ -1,4 +1,4 @@
-"""Runs in a loop over growing folders: what arrived is published every few seconds.
+"""Runs in a loop over growing folders and topics: what arrived is published every few seconds.
 
 Rows, deadlines, watermarks and source positions are in one publication, so that a kill at any
 moment loses and doubles nothing. A file that is still being written waits until it is whole. Small
@@ -8,6 +8,7 @@ files are joined and old publications removed now and then, so that their number
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
@@ -18,6 +19,8 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
 from rejse.pipelines.publication.audit import Audit, audit
+from rejse.pipelines.sources import shards as pieces
+from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
 
@@ -71,13 +74,17 @@ class Loop:
 
     def _once(self) -> RunResult | None:
         settings = reread_tables(self.settings)
-        request = RunRequest(
-            shards=shards(settings, is_whole), beam_args=self.beam_args, workers=self.workers,
-            audit=self.audit,
-        )  # fmt: skip
         try:
+            partitions = [p for s in settings.sources.values() for p in pieces.partitions(s)]
+            request = RunRequest(
+                shards=[*shards(settings, is_whole), *partitions], beam_args=self.beam_args,
+                workers=self.workers, audit=self.audit,
+            )  # fmt: skip
             done = run(settings, request)
         except AnotherWriter:
+            return None
+        except BrokerError as fault:  # it may answer again
+            logging.getLogger(__name__).error("%s; trying again", fault)
             return None
         except FileNotFoundError:  # renamed after it was listed; else it would be missed again
             self._n_misses += 1

@@ -20,8 +20,8 @@ from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.jobs.worker_pool import Workers
 from rejse.pipelines.runtime import process_limits
-from rejse.pipelines.sources import files
-from rejse.pipelines.sources.files import Shard
+from rejse.pipelines.sources import shards as pieces
+from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.incremental.cross_customer_ids import IdOwners
 from rejse.transforms.incremental.input_kinds import LatestTimes
@@ -95,7 +95,7 @@ class SplittingWorker:
 
     def split(self, shard: Shard) -> list[Shard]:
         """Divide a piece of a file into smaller ones."""
-        return files.split(shard)
+        return pieces.split(shard)
 
 
 class GraphWorker(SplittingWorker):

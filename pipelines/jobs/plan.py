@@ -16,6 +16,8 @@ from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.increment import Increment
 from rejse.pipelines.jobs.request import TimeSpan
+from rejse.pipelines.sources import positions
+from rejse.pipelines.sources.kafka.topics import TopicShard
 from rejse.pipelines.store import id_index
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
@@ -152,7 +154,8 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
         latest, before = _watermarks_of(base, kind)
-        return Watermarks(disorder, request.complete_until, request.complete, latest, before)
+        idle = {name: source.idle for name, source in of_kind[kind].items()}
+        return Watermarks(disorder, request.complete_until, request.complete, latest, before, idle)
 
     return Plan(
         shards=increment.shards, n_workers=n_workers, mappings=mappings, key=settings.key,
@@ -208,8 +211,10 @@ def _n_groups(n_rows: int, least: int) -> int:
 
 
 def count_rows(shards: Iterable[Any]) -> int:
-    """Return about how many rows the files of some shards have."""
-    return sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
+    """Return about how many rows some shards have: those of files count with the whole file."""
+    shards = tuple(shards)
+    messages = sum(s.stop - s.start for s in shards if isinstance(s, TopicShard))
+    return messages + sum(_n_rows(path) for path in {*positions.paths(shards).values()})
 
 
 def _n_rows(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from rejse.pipelines.publication.audit import Audit, audit
 
 if TYPE_CHECKING:
-    from rejse.pipelines.sources.files import Shard
+    from rejse.pipelines.sources.shards import Shard
 
 #: `increment`: publish what is new. `rebuild`: read all files again and drop what came from others.
 #: `repair`: publish the late events of a span as revisions of final rows. `reconcile`: rescore the
@@ -30,7 +30,7 @@ class RunRequest:
             is complete.
         span: Of a repair the times of the late events to publish. Else only rows of these times
             are taken, and the files count as not read yet; records without a time are taken whole.
-        shards: Pieces of files to look at; None: those of the configuration.
+        shards: Pieces of files and partitions to look at; None: those of the configuration.
         beam_args: Options of Beam; without them the run does without Beam.
         workers: Processes that read and score at most; None: one for each core.
         min_groups: Fewest groups of customer buckets; no result depends on it.

@@ -18,7 +18,7 @@ from rejse.pipelines.publication import publish as publication
 from rejse.pipelines.publication.audit import AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.sources import files, positions
+from rejse.pipelines.sources import files, positions, shards
 from rejse.pipelines.store import (
     carry_forward,
     delta_store,
@@ -120,7 +120,7 @@ def _checked(settings: Settings, request: RunRequest) -> RunRequest:
         UnknownSourceError: no source of a name in `complete_until`.
         SettingsError: a promise check is not lawful.
         SourceError: a source that was never read has no files: its glob may be mistyped. Those of
-            others may have been archived.
+            others may have been archived. A topic does not exist, or its broker does not answer.
     """
     complete_until.refuse_unknown(settings.sources, request.complete_until)
     catalogue_build.validate_checks(settings.promise_check_texts())
@@ -136,8 +136,8 @@ def _checked(settings: Settings, request: RunRequest) -> RunRequest:
             read = base.positions if base else ()
             if not any(name.startswith(f"{source.name}:") for name in read):
                 raise
-    shards = [shard for source in settings.sources.values() for shard in files.shards(source)]
-    return replace(request, shards=shards)
+    pieces = [shard for source in settings.sources.values() for shard in shards.of(source)]
+    return replace(request, shards=pieces)
 
 
 @contextmanager

@@ -12,11 +12,16 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
 from rejse.pipelines.maintenance import verify
-from rejse.pipelines.sources import positions
+from rejse.pipelines.sources import positions, shards
+from rejse.pipelines.sources.files import SourceError
+from rejse.pipelines.sources.kafka import topics
+from rejse.pipelines.sources.kafka.topics import Offsets
 from rejse.pipelines.sources.positions import Place, Position
 from rejse.pipelines.store import delta_store as storage
 from rejse.transforms.journeys.watermarks import NOTHING_SEEN
 
+#: Seconds in which a broker must answer.
+ANSWER = 3.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -28,6 +33,8 @@ class Status:
         frontiers: Watermarks: up to when each source is complete; None: it has no rows yet.
         lag_s: Seconds from the watermark to now; None: it has no rows yet.
         rows: Rows of the tables of `COUNTED`.
+        messages_waiting: Offsets not read yet, by source and partition; None: the broker does not
+            say.
         files_waiting: Files that are new or have changed since the publication.
         files_unfinished: Those of them that seem to be still written.
         verified: The publication that was last verified, at `verified_at`.
@@ -42,6 +49,7 @@ class Status:
     frontiers: Mapping[str, datetime | None]
     lag_s: Mapping[str, int | None]
     rows: Mapping[str, int]
+    messages_waiting: Mapping[str, Mapping[str, int | None]]
     files_read: int
     files_waiting: int
     files_unfinished: int
@@ -62,7 +70,8 @@ def status(settings: Settings, now: int) -> Status:
         StoreDamagedError: publications were lost, or a log cannot be read.
     """
     base = storage.latest(settings.store)
-    read = positions.of(settings, base.positions) if base else {}
+    at = positions.of(settings, base.positions) if base else {}
+    read = positions.files_of(at)
     waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
     verified = verify.noted(settings.store) or {}
@@ -75,6 +84,7 @@ def status(settings: Settings, now: int) -> Status:
         frontiers={name: None if at is None else _moment(at) for name, at in watermarks.items()},
         lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in watermarks.items()},
         rows={name: base.rows.get(name, 0) for name in COUNTED} if base else {},
+        messages_waiting=_messages(settings, positions.partitions_of(at)),
         files_read=len(read),
         files_waiting=len(waiting),
         files_unfinished=len([place for place in waiting if place not in whole]),
@@ -83,6 +93,22 @@ def status(settings: Settings, now: int) -> Status:
         damaged=verified.get("damaged"),
         missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
+
+
+def _messages(
+    settings: Settings, read: Mapping[Place, Offsets]
+) -> dict[str, Mapping[str, int | None]]:
+    """Return how many offsets of each partition were not read yet, as far as brokers say."""
+    out: dict[str, Mapping[str, int | None]] = {}
+    for name, source in settings.sources.items():
+        if source.topic is None:
+            continue
+        known = {place.path: offsets for place, offsets in read.items() if place.source == name}
+        try:
+            out[name] = topics.lag(shards.partitions(source, ANSWER), known)
+        except SourceError:
+            out[name] = dict.fromkeys(sorted(known))
+    return out
 
 
 def _files(

@@ -210,11 +210,11 @@ def _written(name: str) -> str:
 
 
 def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
-    """Yield raw batches of the source's files, `rows` rows in all."""
-    from rejse.pipelines.sources.files import read, shards
+    """Yield raw batches of the source's files or topic, `rows` rows in all."""
+    from rejse.pipelines.sources import shards
 
-    for shard in shards(source):
-        for raw in read(shard, schema):
+    for shard in shards.of(source):
+        for raw in shards.read(shard, schema):
             positions = None if raw.positions is None else raw.positions.slice(0, rows)
             yield replace(raw, batch=raw.batch.slice(0, rows), positions=positions)
             rows -= raw.batch.num_rows + raw.rejects.num_rows

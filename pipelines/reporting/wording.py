@@ -117,8 +117,16 @@ def plural(number: int, noun: str) -> str:
 
 def note(name: str, n: int) -> str:
     """Word a run's note on kept rows: `empty_owner: 3 values became other or null`."""
+    from rejse.pipelines.sources.kafka import topics
     from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 
+    of_topics = {
+        topics.EXPIRED: f"{plural(n, 'offset')} gone by retention before they were read",
+        topics.TRUNCATED: f"{plural(n, 'offset')} that were read, and that the broker has lost",
+        topics.ANEW: f"{plural(n, 'partition')} of a topic made anew, read from the start",
+    }
+    if name in of_topics:
+        return f"{name}: {of_topics[name]}"
     if name == EXCLUDED_LATER:
         return f"{name}: {plural(n, 'event')} kept before, of customers who now crossed the cap"
     if name.startswith("unread_"):

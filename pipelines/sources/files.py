@@ -79,9 +79,10 @@ class RawBatch:
     """Rows of a file in its owner's own columns, and the rows that could not be read.
 
     `batch` has the columns of the raw schema; texts may be dictionary-encoded. `positions` are
-    the row numbers (int64, from 1: line of a JSON file, record of a CSV file after its header);
-    without them rows are consecutive from `first_row`. `rejects` has REJECT_SCHEMA. Rows read =
-    rows of the batch + rejects.
+    the row numbers (int64, from 1: line of a JSON file, record of a CSV file after its header;
+    offset of a message), or texts (row of a message with several); without them rows are
+    consecutive from `first_row`. `rejects` has REJECT_SCHEMA. Rows read = rows of the batch +
+    rejects.
     """
 
     source: str
@@ -117,6 +118,8 @@ def shards(source: Source) -> list[Shard]:
 def files(source: Source) -> dict[Path, str]:
     """Return the existing files of a source in a fixed order, with their names in positions."""
     names: dict[Path, str] = {}
+    if not source.files:
+        return names
     base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
     for pattern in source.files:
         for path in _matching(pattern):

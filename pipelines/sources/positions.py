@@ -1,8 +1,9 @@
-"""Positions: the files that a publication has read.
+"""Positions: the files, and the messages of topics, that a publication has read.
 
 A file is named by its source and its path relative to the configuration's folder, so that a
 project can be moved or copied. Its position is its size, its time of change and a keyed hash of its
-content: a file that was only touched, or copied with the project, counts as read.
+content: a file that was only touched, or copied with the project, counts as read. The position of
+a partition of a topic is a range of offsets (`topics.Offsets`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import hmac
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rejse.pipelines.sources.kafka import topics
+from rejse.pipelines.sources.kafka.topics import Offsets, TopicShard
 
 if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Settings
@@ -30,7 +34,7 @@ _POSITION = re.compile(
 
 
 class Place(NamedTuple):
-    """A file of a source; `path` is absolute."""
+    """A file of a source, with an absolute `path`, or a partition of its topic."""
 
     source: str
     path: str
@@ -70,31 +74,94 @@ def parse(text: str) -> Position | None:
     return Position(int(size), int(changed), content, int(due) if due else None, bool(in_part))
 
 
+#: Positions of files and of partitions.
+Positions = Mapping[Place, Position | Offsets]
+
+
 @dataclass(frozen=True)
 class Look:
-    """Files that must be read, and the positions of all files.
+    """What must be read, and the positions of all there is.
 
     The position of a file that must be read has its content. `left` are places whose file was
-    moved.
+    moved, and partitions that a topic made anew has not. `reread` has, by source and name, the
+    first row or offset of what was read before and is read again.
     """
 
-    unread: frozenset[Place]
-    positions: Mapping[Place, Position]
+    shards: tuple[Any, ...]
+    positions: Positions
     left: frozenset[Place] = frozenset()
+    reread: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def look(
     shards: Iterable[Any],
-    before: Mapping[Place, Position],
+    before: Positions,
     key: bytes,
     now: int,
     in_part: bool = False,
     anew: bool = False,
 ) -> Look:
-    """Compare files with the positions `before` and return those to read; with `anew` all.
+    """Compare what there is with the positions `before` and return what to read; with `anew` all.
 
     `now` is in microseconds. `in_part`: only rows of a time span will be taken.
     """
+    shards = tuple(shards)
+    files = _look_at_files(shards, files_of(before), key, now, in_part, anew)
+    partitions = _look_at_partitions(shards, {} if anew else partitions_of(before), now, in_part)
+    return Look(
+        (*files.shards, *partitions.shards),
+        {**files.positions, **partitions.positions},
+        files.left | partitions.left,
+        {**files.reread, **partitions.reread},
+    )
+
+
+def place_of(shard: Any) -> Place:
+    """Return the place of a piece of a file or of a partition."""
+    return Place(shard.source, str(shard.path))
+
+
+def files_of(positions: Positions) -> dict[Place, Position]:
+    """Return the positions of files alone."""
+    return {place: at for place, at in positions.items() if isinstance(at, Position)}
+
+
+def partitions_of(positions: Positions) -> dict[Place, Offsets]:
+    """Return the positions of partitions alone."""
+    return {place: at for place, at in positions.items() if isinstance(at, Offsets)}
+
+
+def _look_at_partitions(
+    shards: Sequence[Any], before: Mapping[Place, Offsets], now: int, in_part: bool
+) -> Look:
+    unread, positions, reread = [], dict[Place, Offsets](), dict[tuple[str, str], int]()
+    here = {place_of(shard): shard for shard in shards if isinstance(shard, TopicShard)}
+    for place, shard in here.items():
+        known = before.get(place)
+        piece, after = topics.unread(shard, known, now)
+        if piece.start < piece.stop or piece.notes:
+            unread.append(piece)
+        if known is not None and known.topic_id == shard.topic_id and piece.start < known.end:
+            reread[place] = piece.start
+        # Of rows of a time span alone, all messages are due again at once.
+        positions[place] = after.with_due(0, piece.start) if in_part else after
+    present = {(place.source, shard.topic.name) for place, shard in here.items()}
+    left = {
+        place
+        for place in before
+        if place not in here and (place.source, topics.name_of(place.path)) in present
+    }
+    return Look(tuple(unread), positions, frozenset(left), reread)
+
+
+def _look_at_files(
+    shards: Sequence[Any],
+    before: Mapping[Place, Position],
+    key: bytes,
+    now: int,
+    in_part: bool,
+    anew: bool,
+) -> Look:
     unread, positions, here = set(), {}, paths(shards)
     elsewhere = {_kind(p, at): p for p, at in before.items() if at.content and p not in here}
     left = set()
@@ -112,7 +179,11 @@ def look(
             left.add(old)
         else:
             unread.add(place)
-    return Look(frozenset(unread), positions, frozenset(left))
+    pieces = tuple(shard for shard in shards if place_of(shard) in unread)
+    reread = {
+        (shard.source, shard.file): 0 for shard in pieces if not anew and place_of(shard) in before
+    }
+    return Look(pieces, positions, frozenset(left), reread)
 
 
 def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
@@ -122,7 +193,21 @@ def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
 
 def paths(shards: Iterable[Any]) -> dict[Place, Path]:
     """Return the files of shards, each once."""
-    return {Place(shard.source, str(shard.path)): Path(shard.path) for shard in shards}
+    files = (shard for shard in shards if not isinstance(shard, TopicShard))
+    return {place_of(shard): Path(shard.path) for shard in files}
+
+
+def missing(shards: Iterable[Any], before: Positions) -> list[str]:
+    """Return names of files and partitions whose rows `before` cannot all be read again."""
+    shards = tuple(shards)
+    partitions = {place_of(shard): shard for shard in shards if isinstance(shard, TopicShard)}
+    absent = [Path(place.path).name for place in sorted({*files_of(before)} - {*paths(shards)})]
+    expired = [
+        place.path
+        for place, at in sorted(partitions_of(before).items())
+        if topics.is_gone(partitions.get(place), at)
+    ]
+    return absent + expired
 
 
 def stat(path: Path) -> tuple[int, int]:
@@ -158,27 +243,31 @@ def hashed(path: Path, size: int, changed: int, key: bytes | None) -> str:
 
 def located(
     root: Path, positions: Mapping[str, str], sources: Collection[str]
-) -> dict[Place, Position]:
-    """Parse a publication's positions, by file, relative to `root`.
+) -> dict[Place, Position | Offsets]:
+    """Parse a publication's positions, by file, relative to `root`, and by partition.
 
     `root` is the folder of a configuration with these `sources`. Earlier versions named all files
     by absolute paths.
     """
-    out = {}
+    out = dict[Place, Position | Offsets]()
     for name, text in positions.items():
         known = [source for source in sources if name.startswith(f"{source}:")]
         source = max(known, key=len, default=name.partition(":")[0])
+        if topics.is_partition(path := name.removeprefix(f"{source}:")):
+            if offsets := topics.parse(text):  # else it is read from its start
+                out[Place(source, path)] = offsets
+            continue
         path = os.path.normpath(root / name.removeprefix(f"{source}:"))
         out[Place(source, path)] = parse(text) or Position(-1, -1)
     return out
 
 
-def of(settings: Settings, positions: Mapping[str, str]) -> dict[Place, Position]:
-    """Parse a publication's positions, by file, for a configuration."""
+def of(settings: Settings, positions: Mapping[str, str]) -> dict[Place, Position | Offsets]:
+    """Parse a publication's positions, by file and partition, for a configuration."""
     return located(settings.root, positions, settings.sources.keys())
 
 
-def published(settings: Settings, positions: Mapping[Place, Position]) -> dict[str, str]:
+def published(settings: Settings, positions: Positions) -> dict[str, str]:
     """Return positions as a publication stores them.
 
     Paths are relative to the configuration's folder for files in it, and for sources whose globs
@@ -197,28 +286,31 @@ def published(settings: Settings, positions: Mapping[Place, Position]) -> dict[s
 
 
 def _seen(place: Place, root: str, is_beside: bool) -> str:
+    if topics.is_partition(place.path):
+        return place.path
     if is_beside or place.path.startswith(f"{root}/"):
         return Path(os.path.relpath(place.path, root)).as_posix()
     return place.path
 
 
-def are_alike(first: Mapping[Place, Position], second: Mapping[Place, Position]) -> bool:
-    """Return whether two publications have read the same content of files of the same names."""
-    return _alike(first) == _alike(second)
+def are_alike(first: Positions, second: Positions) -> bool:
+    """Return whether two publications have read the same: content of files by name, messages."""
+    return _alike(first) == _alike(second) and partitions_of(first) == partitions_of(second)
 
 
-def _alike(positions: Mapping[Place, Position]) -> list[tuple[str, str, str]]:
+def _alike(positions: Positions) -> list[tuple[str, str, str]]:
     return sorted(
-        (place.source, Path(place.path).name, str(at.alike())) for place, at in positions.items()
+        (place.source, Path(place.path).name, str(at.alike()))
+        for place, at in files_of(positions).items()
     )
 
 
 def with_due(
-    positions: Mapping[Place, Position],
+    positions: Positions,
     shards: Sequence[Any],
     aside: Mapping[tuple[str, str], int],
     tolerance: int,
-) -> dict[Place, Position]:
+) -> dict[Place, Position | Offsets]:
     """Add to positions when rows that were set `aside` are due.
 
     `aside` is the least time of such rows by source and file name; they are due `tolerance`
@@ -226,8 +318,12 @@ def with_due(
     """
     out = dict(positions)
     for shard in shards:
-        time = aside.get((shard.source, shard.file))
-        if time is not None:
-            place = Place(shard.source, str(shard.path))
-            out[place] = replace(out[place], due=time - tolerance)
+        time, place = aside.get((shard.source, shard.file)), place_of(shard)
+        if time is None:
+            continue
+        at = out[place]
+        if isinstance(at, Offsets):
+            out[place] = at.with_due(time - tolerance, shard.start)
+        else:
+            out[place] = replace(at, due=time - tolerance)
     return out

@@ -106,6 +106,10 @@ class JsonLines:
 
     def decode(self, data: bytes, first: int) -> Part:
         """Read whole lines, the first of which has number `first`."""
+        return self.decode_rows(data, np.arange(first, first + data.count(b"\n") + 1))
+
+    def decode_rows(self, data: bytes, numbers: Any) -> Part:
+        """Read whole lines, whose `numbers` (int64) are at least as many."""
         letters = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(letters == 10)
         if not data.endswith(b"\n"):
@@ -113,12 +117,12 @@ class JsonLines:
         starts = np.append(0, ends[:-1] + 1)
         plain = self._plain(letters, starts, ends)
         if plain.all() and _trusted(data):
-            return self._halved(data, starts, ends, np.arange(first, first + len(starts)))
+            return self._halved(data, starts, ends, numbers[: len(starts)])
         parts = []
         steps = np.flatnonzero(np.diff(plain)) + 1
         for run in np.split(np.arange(len(starts)), steps):
             piece = data[starts[run[0]] : ends[run[-1]]]
-            rows = run + first
+            rows = numbers[run]
             if plain[run[0]] and _trusted(piece):
                 base = starts[run[0]]
                 parts.append(self._halved(piece, starts[run] - base, ends[run] - base, rows))

@@ -81,7 +81,7 @@ class Parquet:
                 names = [name for name in self.schema.names if name in file.schema_arrow.names]
                 wanted = chosen or tuple(range(metadata.num_row_groups))
                 for batch in file.iter_batches(ROWS, wanted, names, use_threads=False):
-                    yield self._part(batch, row)
+                    yield self.part(batch, row)
                     row += batch.num_rows
         except FAULTS as fault:
             rest = "" if row == first else f"; rows from {row} on are lost"
@@ -93,7 +93,7 @@ class Parquet:
         empty = [pa.nulls(0, f.type) for f in self.schema]
         return Part(pa.RecordBatch.from_arrays(empty, schema=self.schema), None, refused, row)
 
-    def _part(self, batch: pa.RecordBatch, row: int) -> Part:
+    def part(self, batch: pa.RecordBatch, row: int) -> Part:
         """Cast a batch to the schema; rows that cannot be read unchanged are rejects."""
         bad: list[tuple[Bools, str, str]] = []
         batch, unread = _readable(batch)

@@ -30,6 +30,7 @@ from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: No keys.
 NO_CUSTOMERS = text([])
+NOT_REREAD: Mapping[tuple[str, str], int] = {}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def carry_forward(
     previous: Publication,
     replaced: Sequence[Path],
     texts_from: int | None,
-    reread: frozenset[tuple[str, str]] = frozenset(),
+    reread: Mapping[tuple[str, str], int] = NOT_REREAD,
     staged: Sequence[StagedFile] = (),
 ) -> CarriedFiles:
     """Select the files to name again; write files with rows of `replaced` customers again without.
@@ -92,7 +93,8 @@ def carry_forward(
         replaced: files with the columns `table` and `customer_key`: customers whose rows of a table
             the run replaces.
         texts_from: time in microseconds; older rows of private tables are dropped. None: keep all.
-        reread: (source, file name) of files that the run reads again; their rejects are dropped.
+        reread: First row that the run reads again, by source and file name; rejects from it on are
+            dropped.
         staged: files of the run. Rejects of customers above the event cap that are among them
             replace those at the same position. A file with rows that stay is removed.
     """
@@ -116,9 +118,8 @@ def carry_forward(
         ]
         capped = _over_event_cap(store, staged) if table == REJECTS.name else frozenset()
         if table == REJECTS.name and (reread or capped):
-            repeated = reread | capped
             files[table] = [
-                kept for file in named for kept in _without_rejects(store, file, repeated)
+                kept for file in named for kept in _without_rejects(store, file, reread, capped)
             ]
     left = _without_unchanged(store, staged, stays)
     return CarriedFiles(store, files, everywhere, tuple(left))
@@ -208,21 +209,30 @@ def _over_event_cap(store: Path, staged: Sequence[StagedFile]) -> frozenset[tupl
 
 
 def _without_rejects(
-    store: Path, file: StagedFile, repeated: frozenset[tuple[str, str]]
+    store: Path,
+    file: StagedFile,
+    reread: Mapping[tuple[str, str], int],
+    capped: frozenset[tuple[str, str]],
 ) -> Iterator[StagedFile]:
-    """Yield the file of rejects without those of some source files, or at some positions.
+    """Yield the file of rejects without those from a row of some source files on.
 
-    `repeated` holds (source, file name) and (source, position).
+    Nor has it those at some positions: `capped` holds (source, position).
     """
     rows = parquet_files.rows(store / file.path)
     positions = zip(
         *(rows.column(name).to_pylist() for name in ("source", "position")), strict=True
     )
     is_kept = [
-        (source, position.rpartition(":")[0]) not in repeated and (source, position) not in repeated
+        (source, position) not in capped and not _is_repeated(source, position, reread)
         for source, position in positions
     ]
     yield from _kept_file(store, file, rows, rows.filter(arrow(np.array(is_kept, bool))))
+
+
+def _is_repeated(source: str, position: str, reread: Mapping[tuple[str, str], int]) -> bool:
+    file, _, row = position.rpartition(":")
+    first = reread.get((source, file))
+    return first is not None and (not first or int(row.partition(".")[0]) >= first)
 
 
 def _replaced_customers(paths: Sequence[Path]) -> dict[str, pa.Array]:

@@ -78,6 +78,42 @@ def test_frontiers(
     assert list(frontiers(**given_).of(backwards)) == sorted(expected)
 
 
+PARTITIONED = {
+    ("crm", "crm"): 100,
+    ("crm", "kafka://c/0"): 100,
+    ("crm", "kafka://c/1"): 70,
+    ("crm", "kafka://c/2"): 20,
+}
+
+
+@pytest.mark.parametrize(
+    ("given_", "expected"),
+    [
+        ({"idle": {"crm": 1000}}, 20 - 10),  # the slowest partition, less the disorder
+        ({"idle": {"crm": 80}}, 20 - 10),
+        ({"idle": {"crm": 79}}, 70 - 10),  # the third one is idle
+        ({"idle": {"crm": 0}}, 100 - 10),
+        ({"idle": {"crm": 1000}, "complete": True}, 100),
+        ({"idle": {"crm": 1000}, "stated": {"crm": 95}}, 95),
+        ({"idle": {"crm": 1000}, "published": {"crm": 33}}, 33),
+        ({"idle": {"crm": 1000}, "before": {("crm", "kafka://c/2"): 60}}, 60 - 10),
+    ],
+)
+def test_a_topic_is_complete_where_its_partitions_are(
+    given_: dict[str, object], expected: int
+) -> None:
+    seen = dict(PARTITIONED)
+    if "before" in given_:
+        del seen["crm", "kafka://c/2"]
+    frontier = frontiers(disorder={"crm": 10}, **given_)
+    assert frontier.of(seen) == {"crm": expected}  # and no partition is a source
+    assert frontier.of_all(seen) == {"crm": expected}
+
+
+def test_partitions_of_a_retired_source_are_no_sources() -> None:
+    assert frontiers(disorder={}).of(PARTITIONED) == {"crm": NOTHING_MORE}
+
+
 def test_a_frontier_never_goes_back() -> None:
     before, published = {("crm", "crm"): 100, ("web", "web"): 50}, {"crm": 95, "web": 50}
     frontier = frontiers(before=before, published=published)

@@ -25,8 +25,8 @@ DIRECTION_OF = {"internal": "internal", "campaign": "outbound"}
 class Raw(Protocol):
     """What a reader yields: rows of one file, in the columns of the source.
 
-    `positions` (int64, from 1) are the row numbers in the file; without them rows are consecutive
-    from `first_row`.
+    `positions` are the row numbers in the file, or texts that name the rows; without them rows are
+    consecutive from `first_row`.
     """
 
     @property
@@ -115,7 +115,7 @@ def _with_positions(raw: Raw) -> pa.RecordBatch:
     rows = raw.positions
     if rows is None:
         rows = arrow(np.arange(raw.first_row, raw.first_row + raw.batch.num_rows))
-    schema = raw.batch.schema.append(pa.field(ROW, pa.int64()))
+    schema = raw.batch.schema.append(pa.field(ROW, rows.type))
     schema = schema.with_metadata(refusals.origin(raw.source, raw.file))
     return pa.RecordBatch.from_arrays([*raw.batch.columns, rows], schema=schema)
 
@@ -159,8 +159,9 @@ def _canonical(
         if "id" in mapping.columns
         else {**batch.schema.metadata, refusals.ROW_IDS: b""}
     )
-    schema = schema.append(pa.field(ROW, pa.int64())).with_metadata(marks)
-    return pa.RecordBatch.from_arrays([*arrays, batch.column(ROW)], schema=schema)
+    rows_of = batch.column(ROW)
+    schema = schema.append(pa.field(ROW, rows_of.type)).with_metadata(marks)
+    return pa.RecordBatch.from_arrays([*arrays, rows_of], schema=schema)
 
 
 def _derive(contract: Contract, canonical: dict[str, pa.Array], rows: int) -> None:

@@ -31,7 +31,12 @@ REJECTS = Table(
     ("source", "position"),
     (
         Column("source", pa.string(), "Configured source.", nullable=False),
-        Column("position", pa.string(), "file:row or file:byte.", nullable=False),
+        Column(
+            "position",
+            pa.string(),
+            "file:row, file:byte or kafka://topic/partition:offset.",
+            nullable=False,
+        ),
         Column("id", pa.string(), "Id of the event where it could be read (keyed hash)."),
         Column("reason", pa.string(), "Reason, a short code.", nullable=False),
         Column("detail", pa.string(), "What was expected, what came."),
@@ -50,6 +55,12 @@ REASONS: Mapping[str, str] = {
     "invalid_utf8": "A text is not in UTF-8. Convert the file.",
     "type_mismatch": "A value does not fit its type in the schema file. Make the column a string"
     " there, and `try_cast` it in the SELECT.",
+    "not_avro": "A message is no Avro: neither a record after the number of its schema, nor a"
+    " container; or the registry has no such schema. Set `format` and `schema.registry.url`.",
+    "not_arrow": "A message is no whole Arrow IPC stream, or has types that no schema file can"
+    " write. Set `format`, and send each message as a stream of its own.",
+    "no_value": "A message has no value (a tombstone). It deletes its key in a compacted topic,"
+    " and no row here; to erase a person use `rejse forget`.",
     "record_too_large": "A record, or a text of Parquet, is longer than 1 MiB. Shorten it in the"
     " export.",
     "truncated_file": "A compressed file ends too early; rows before its end are read. Copy it"

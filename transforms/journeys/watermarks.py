@@ -17,7 +17,10 @@ NOTHING_SEEN = -62_135_596_800_000_000
 #: Watermark where every source is retired: no more events (the last time of Python).
 NOTHING_MORE = 253_402_300_799_999_999
 
+#: Begins the name of a partition of a topic.
+PARTITION = "kafka://"
 #: Configured source, and the source name of its rows; they differ where a mapping gives `source`.
+#: A partition of a topic is a delivery too, named by `PARTITION`: it delays its source's others.
 Delivery = tuple[str, str]
 
 
@@ -38,6 +41,8 @@ class Watermarks:
     `disorder` (microseconds) has every configured source that is not retired, and applies to all
     names that the source delivers. `stated` is by delivered name or configured source; the name
     takes precedence. With `complete` the latest event is the watermark where none is stated.
+    Of a topic the latest event of its slowest partition counts; a partition that is more than
+    `idle` (microseconds by source) behind its fastest one does not.
     `before` are the latest events of earlier runs, and `published` the watermarks of the last
     publication: no watermark falls below it.
     """
@@ -47,11 +52,26 @@ class Watermarks:
     complete: bool
     before: Mapping[Delivery, int] = field(default_factory=dict)
     published: Mapping[str, int] = field(default_factory=dict)
+    idle: Mapping[str, int] = field(default_factory=dict)
 
     def latest(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
         """Return the latest event of each delivery over this run and those before it."""
+        return {d: time for d, time in self._all(seen).items() if not d[1].startswith(PARTITION)}
+
+    def _all(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
         deliveries = [*self.before.items(), *seen.items()]
         return dict(sorted(deliveries))  # the latest of several remains
+
+    def _skew(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+        """Return by source how far its slowest partition that is not idle is behind the fastest."""
+        times: dict[str, list[int]] = {}
+        for (source, name), time in self._all(seen).items():
+            if name.startswith(PARTITION) and not self.complete:
+                times.setdefault(source, []).append(time)
+        return {
+            source: max(of) - min(time for time in of if time >= max(of) - self.idle.get(source, 0))
+            for source, of in times.items()
+        }
 
     def of(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
         """Return the watermark (microseconds) of each name that live sources deliver.
@@ -60,12 +80,15 @@ class Watermarks:
         `NOTHING_SEEN` under its own name, unless its watermark is stated or `complete` is set.
         Where every source is retired, all are `NOTHING_MORE`.
         """
-        latest = self.latest(seen)
+        latest, skew = self.latest(seen), self._skew(seen)
         if not self.disorder:
             return dict.fromkeys(sorted(name for _, name in latest), NOTHING_MORE)
         live = {delivery: time for delivery, time in latest.items() if delivery[0] in self.disorder}
         silent = sorted(set(self.disorder) - {source for source, _ in live})
-        watermarks = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
+        watermarks = [
+            (name, self._of(source, name, time - skew.get(source, 0)))
+            for (source, name), time in live.items()
+        ]
         watermarks += [
             (source, self.stated.get(source, NOTHING_SEEN))
             for source in silent

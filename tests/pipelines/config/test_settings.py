@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -285,6 +286,62 @@ def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
     assert (served["settling.claim"], served["cap.claim"]) == (50 * DAY, 400 * DAY)
     problems = journey_types.served_thresholds(rules)
     assert problems == {"is_problem.other": 0, "is_problem.claim": 1, "is_problem.sale": 0}
+
+
+FILES = 'files = ["${LOGS}/*.csv"]'
+TOPIC = 'topic = "clicks"\nservers = "localhost:9092"'
+
+
+def test_a_source_reads_a_topic(folder: Path) -> None:
+    options = (
+        'options = { "sasl.password" = "${KAFKA_PASSWORD}", "socket.timeout.ms" = 5000,'
+        ' "enable.ssl.certificate.verification" = true }'
+    )
+    web = changed(folder, FILES, f'{TOPIC}\n{options}\nidle = "5min"').sources["web"]
+    assert (web.topic, web.servers, web.format) == ("clicks", "localhost:9092", "json")
+    assert (web.files, web.idle) == ((), 5 * MINUTE)
+    assert web.options == {  # the variable is not looked at before it is needed
+        "sasl.password": "${KAFKA_PASSWORD}", "socket.timeout.ms": "5000",
+        "enable.ssl.certificate.verification": "true",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("", "expected `files` or `topic`, came none"),
+        (f"{FILES}\n{TOPIC}", "expected `files` or `topic`, came both"),
+        ('topic = "clicks"', "expected `servers` of the topic"),
+        (f'{FILES}\nservers = "a:1"\nidle = "1h"', "expected `topic` with idle, servers"),
+        ('topic = "c/licks"\nservers = "a:1"', "sources.web.topic"),
+        (f'{TOPIC}\noptions = {{ "group.id" = "x" }}', "group.id: is set by rejse itself"),
+        (f'{TOPIC}\noptions = {{ "plugin.library.paths" = "x.so" }}', "is set by rejse itself"),
+        (f'{TOPIC}\noptions = {{ "linger.ms" = [1] }}', "linger.ms: expected a text"),
+        (f'{TOPIC}\nformat = "xml"', "sources.web.format"),
+    ],
+)
+def test_a_wrong_topic_is_refused(folder: Path, new: str, message: str) -> None:
+    with pytest.raises(settings.SettingsError, match=re.escape(message)):
+        changed(folder, FILES, new)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sasl.password", "ssl.key.password", "ssl.key.pem", "sasl.oauthbearer.client.secret",
+     "schema.registry.basic.auth.user.info"],
+)  # fmt: skip
+def test_a_secret_in_the_configuration_is_refused_and_not_shown(folder: Path, name: str) -> None:
+    options = f'{TOPIC}\noptions = {{ "{name}" = "hunter2" }}'
+    with pytest.raises(settings.SettingsError, match="environment variable") as fault:
+        changed(folder, FILES, options)
+    assert "hunter2" not in str(fault.value)
+
+
+def test_a_topic_in_place_of_files_leaves_stored_rows_comparable(folder: Path) -> None:
+    before = settings.load(folder / "rejse.toml")
+    after = changed(folder, FILES, TOPIC)
+    assert after.source_versions == before.source_versions
+    assert after.core_version == before.core_version
 
 
 def test_settings_need_no_arrow() -> None:

@@ -1,0 +1,1 @@
+"""Topics of Kafka: what was read of them, and the client of their brokers."""
