@@ -1,12 +1,13 @@
 """Join the small files of a table: each run adds some, and each costs whoever opens the table.
 
-A file is joined with all smaller ones when these together have as many rows. So a row is written
-anew only into a file twice as large, and a table has at most a file for each power of two.
+A file is joined with all smaller ones when these together have as many rows, or when the run itself
+has written it. So a published row is written anew only into a file twice as large, and a table has
+at most a small file for each power of two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,25 +43,34 @@ def _joined(
         return after
     version = -1 if previous is None else previous.versions.get(table, -1)
     published = storage.files(store, table, version)
-    for group in groups(files, staging.full(table)):
+    new = {file.path for file in files}.difference(published)
+    for group in groups(files, new, staging.full(table)):
         stage = staging.Stage(store)
         rows = merged_rows(store, table, [file.path for file in group])
         after += [*stage.add(table, rows), *stage.close()]
         for file in group:
             after.remove(file)
-            if file.path not in published:
+            if file.path in new:
                 (store / file.path).unlink()
     return sorted(after, key=lambda file: file.path)
 
 
-def groups(files: Sequence[StagedFile], full: int) -> Iterator[list[StagedFile]]:
-    """Yield groups of files to join; `full` are the rows of a full file."""
+def groups(
+    files: Sequence[StagedFile], new: Collection[str], full: int
+) -> Iterator[list[StagedFile]]:
+    """Yield groups of files to join.
+
+    Args:
+        files: all files of a table.
+        new: paths of those that the run has written.
+        full: rows of a full file.
+    """
     small = sorted((f for f in files if f.rows < full // 2), key=lambda f: (f.rows, f.path))
     n_joined = total = 0
     for n, file in enumerate(small):
         if file.rows >= LARGE or total + file.rows > full:
             break
-        if n and file.rows <= total:
+        if n and (file.rows <= total or file.path in new):
             n_joined = n + 1
         total += file.rows
     if n_joined:

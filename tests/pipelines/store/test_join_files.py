@@ -40,15 +40,25 @@ def of_rows(*rows: int) -> list[StagedFile]:
 def test_files_are_joined_with_smaller_ones_of_as_many_rows(
     rows: list[int], joined: list[list[int]]
 ) -> None:
-    groups = join_files.groups(of_rows(*rows), FULL)
+    groups = join_files.groups(of_rows(*rows), (), FULL)
     assert [[file.rows for file in group] for group in groups] == joined
+
+
+def test_what_the_run_itself_has_written_is_one_file() -> None:
+    """Rows 1 and 30 are written anyway, so that nothing is gained by leaving them apart."""
+    files = of_rows(1, 10, 30, 70)
+    for new, joined in (
+        ([0, 2], [[1, 10, 30]]), ([0], []), ([3], [[1, 10, 30, 70]]), ([1], [[1, 10]]),
+    ):  # fmt: skip
+        groups = join_files.groups(files, [files[n].path for n in new], FULL)
+        assert [[file.rows for file in group] for group in groups] == joined
 
 
 def test_a_hundred_runs_of_ten_rows_leave_few_files_and_write_few_rows() -> None:
     files, n_written = [], 0
     for run in range(100):
         files.append(StagedFile("steps", f"{run}", 10, 0))
-        for group in [*join_files.groups(files, FULL)]:
+        for group in [*join_files.groups(files, (f"{run}",), FULL)]:
             files = [file for file in files if file not in group]
             files.append(StagedFile("steps", f"of {run}", sum(f.rows for f in group), 0))
             n_written += files[-1].rows
@@ -60,8 +70,8 @@ def test_a_hundred_runs_of_ten_rows_leave_few_files_and_write_few_rows() -> None
 def test_parts_of_live_rows_stay_parts() -> None:
     full = staging.full("steps_live")
     assert staging.full("pending") == full < staging.full("steps")
-    assert not [*join_files.groups(of_rows(full, full // 2, full - 1), full)]
-    (group,) = join_files.groups(of_rows(9, full // 2 - 1, full // 2, 9), full)
+    assert not [*join_files.groups(of_rows(full, full // 2, full - 1), (), full)]
+    (group,) = join_files.groups(of_rows(9, full // 2 - 1, full // 2, 9), (), full)
     assert [file.rows for file in group] == [9, 9]
 
 
