@@ -2,9 +2,10 @@
 
 Commands that look at a store, the first run on eight rows, and on a store of many events a run that
 finds nothing new and runs that find ten new rows. Each is a process of its own, the cheapest of the
-repeats. Printed: CPU seconds of the process and its children, and the same in units of i, the CPU
-of `import duckdb, pyarrow.parquet, deltalake` in this environment; of ten new rows also the files
-and bytes by which the store grows.
+repeats. New rows are of people with the latest rows, the same each time, or of others each time.
+Printed: CPU seconds of the process and its children, and the same in units of i, the CPU of `import
+duckdb, pyarrow.parquet, deltalake` in this environment; of new rows also the files and bytes by
+which the store grows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -27,7 +29,7 @@ UNIT = "import duckdb, pyarrow.parquet, deltalake"
 REJSE = ("-m", "rejse.pipelines.cli.main")
 #: A run as a command of the bench: without the audit.
 UNAUDITED = ("-m", "tests.bench.run_rejse")
-NEW_ROWS = 10
+NEW_ROWS, MORE_ROWS = 10, 10_000
 FIRST_ROWS = """id,source,time,identity,activity,channel
 1,crm,2025-03-01 10:00:00,c1,question,web
 2,crm,2025-03-01 10:45:00,c1,answer,phone
@@ -124,6 +126,10 @@ class FirstResult:
         arrivals = Arrivals(log)
         self.show(f"{NEW_ROWS} new rows", *run, before=arrivals.add)
         arrivals.show_growth()
+        for n_rows in (NEW_ROWS, MORE_ROWS):
+            others = partial(arrivals.add, n_rows, of_latest=False)
+            self.show(f"{n_rows:,} new rows of other people", *run, before=others)
+            arrivals.show_growth()
         self.show("  without the audit", *UNAUDITED, str(log), before=arrivals.add)
 
 
@@ -133,19 +139,24 @@ class Arrivals:
     def __init__(self, log: Path) -> None:
         self.log, self.size = log, Size.of(log / "store")
 
-    def add(self) -> None:
-        """Let the last rows come again, later and under new ids; measure the store before."""
+    def add(self, n_rows: int = NEW_ROWS, *, of_latest: bool = True) -> None:
+        """Let rows come again, later and under new ids: the last ones, or others each time.
+
+        The store is measured before.
+        """
         self.size = Size.of(self.log / "store")
         data = self.log / "data"
-        name = f"arrival-{len(list(data.glob('arrival-*')))}.parquet"
+        number = len(list(data.glob("arrival-*")))
+        name = f"arrival-{number}.parquet"
+        order = "time desc, id" if of_latest else f"hash(id, {number})"
         with duckdb.connect() as con:
             log = f"read_parquet('{data}/*.parquet')"
             con.sql(
-                f"with latest as (from {log} order by time desc, id limit {NEW_ROWS}),"
+                f"with chosen as (from {log} order by {order} limit {n_rows}),"
                 f" ends as (select max(id) as id, max(time) as time from {log})"
-                " select latest.* replace (ends.id + row_number() over () as id,"
+                " select chosen.* replace (ends.id + row_number() over () as id,"
                 " ends.time + interval 1 second * row_number() over () as time)"
-                " from latest, ends"
+                " from chosen, ends"
             ).write_parquet(str(data / name))
 
     def show_growth(self) -> None:
