@@ -1,10 +1,10 @@
 """What is paid before the first row counts: `python -m tests.bench.first_result --events 1000000`.
 
 Commands that look at a store, the first run on eight rows, and on a store of many events a run that
-finds nothing new and runs that find ten new rows. Each is a process of its own, the cheapest of the
-repeats. Printed: CPU seconds of the process and its children, and the same in units of i, the CPU
-of `import duckdb, pyarrow.parquet, deltalake` in this environment; of ten new rows also the files
-and bytes by which the store grows.
+finds nothing new and runs that find ten new rows, and 10,000. Each is a process of its own, the
+cheapest of the repeats. Printed: CPU seconds of the process and its children, and the same in units
+of i, the CPU of `import duckdb, pyarrow.parquet, deltalake` in this environment; of new rows also
+the files and bytes by which the store grows.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -27,7 +28,8 @@ UNIT = "import duckdb, pyarrow.parquet, deltalake"
 REJSE = ("-m", "rejse.pipelines.cli.main")
 #: A run as a command of the bench: without the audit.
 UNAUDITED = ("-m", "tests.bench.run_rejse")
-NEW_ROWS = 10
+#: Numbers of new rows, of which the first are also published without the audit.
+NEW_ROWS = (10, 10_000)
 FIRST_ROWS = """id,source,time,identity,activity,channel
 1,crm,2025-03-01 10:00:00,c1,question,web
 2,crm,2025-03-01 10:45:00,c1,answer,phone
@@ -122,9 +124,11 @@ class FirstResult:
         run = (*REJSE, "run", "--complete", *config)
         self.show("nothing new", *run)
         arrivals = Arrivals(log)
-        self.show(f"{NEW_ROWS} new rows", *run, before=arrivals.add)
-        arrivals.show_growth()
-        self.show("  without the audit", *UNAUDITED, str(log), before=arrivals.add)
+        for rows in NEW_ROWS:
+            self.show(f"{rows:,} new rows", *run, before=partial(arrivals.add, rows))
+            arrivals.show_growth()
+        few = partial(arrivals.add, NEW_ROWS[0])
+        self.show(f"{NEW_ROWS[0]} new rows, without the audit", *UNAUDITED, str(log), before=few)
 
 
 class Arrivals:
@@ -133,7 +137,7 @@ class Arrivals:
     def __init__(self, log: Path) -> None:
         self.log, self.size = log, Size.of(log / "store")
 
-    def add(self) -> None:
+    def add(self, rows: int) -> None:
         """Let the last rows come again, later and under new ids; measure the store before."""
         self.size = Size.of(self.log / "store")
         data = self.log / "data"
@@ -141,7 +145,7 @@ class Arrivals:
         with duckdb.connect() as con:
             log = f"read_parquet('{data}/*.parquet')"
             con.sql(
-                f"with latest as (from {log} order by time desc, id limit {NEW_ROWS}),"
+                f"with latest as (from {log} order by time desc, id limit {rows}),"
                 f" ends as (select max(id) as id, max(time) as time from {log})"
                 " select latest.* replace (ends.id + row_number() over () as id,"
                 " ends.time + interval 1 second * row_number() over () as time)"
