@@ -104,7 +104,7 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
         number,
         writer.read_version,
     )
-    storage.note(store, done, publications[0].path, built.file.stat().st_size)
+    storage.note(store, done, publications[0].path, built.file)
     catalogue.activate(store, number, built.file, built.continues)
     writer.previous, writer.read_version = done, storage.head(store, PUBLICATIONS.name)
     return done

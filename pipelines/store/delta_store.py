@@ -154,25 +154,30 @@ def latest(store: Path) -> Publication | None:
     return noted
 
 
-def note(store: Path, publication: Publication, file: str, catalogue: int) -> None:
+def note(store: Path, publication: Publication, file: str, catalogue: Path) -> None:
     """Note the newest publication, in the table's `file`, where it costs no library to read.
 
-    `catalogue` is the size of its catalogue.
+    With it what tells that its `catalogue`, which is still to get its name, was not changed since.
     """
     draft = store / f"{NOTE}.making"
-    content = {"file": file, "publication": publication.row(), "catalogue": catalogue}
+    content = {"file": file, "publication": publication.row(), "catalogue": _stamp(catalogue)}
     draft.write_text(json.dumps(content), encoding="utf-8")
     draft.rename(store / NOTE)  # `rename`: fault tests count `replace` as steps of a publication
 
 
 def is_settled(store: Path, publication: Publication) -> bool:
-    """Return whether a publication is noted and current, and its catalogue of the size noted."""
+    """Return whether a publication is noted and current, and its catalogue as it was then."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        size = json.loads((store / NOTE).read_text(encoding="utf-8"))["catalogue"]
-        is_whole = traces.path(store, publication.number).stat().st_size == size
+        stamp = json.loads((store / NOTE).read_text(encoding="utf-8"))["catalogue"]
+        is_whole = _stamp(traces.path(store, publication.number)) == stamp
         is_current = traces.pointed(store) == publication.number
         return is_whole and is_current and _noted(store) == publication
     return False
+
+
+def _stamp(file: Path) -> list[int]:
+    at = file.stat()
+    return [at.st_size, at.st_mtime_ns, at.st_ino]
 
 
 def _noted(store: Path) -> Publication | None:
