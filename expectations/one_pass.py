@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -58,9 +59,12 @@ def counted(
     """
     con.execute("set timezone = 'UTC'")
     sources = _sources(con, files)
+    by_table = rules_by_table()
+    if n_ranges == 1:
+        stored = _read_once(stored, by_table)
     counts: dict[Rule, int] = {}
     laws: list[Law] = []
-    for name, rules in rules_by_table().items():
+    for name, rules in by_table.items():
         laws += [rule for rule in rules if isinstance(rule, Law)]
         own = [sources[stored_] for stored_ in published_tables.TABLES[name].stored
                if stored_ in sources]  # fmt: skip
@@ -69,7 +73,7 @@ def counted(
             counts |= _of_rows(con, source, [rule for rule in rules if isinstance(rule, RowRule)])
             for rule in rules:
                 if isinstance(rule, KeyRule):
-                    counts[rule] = _repeated(con, source, rule, stored)
+                    counts[rule] = _repeated(con, source, _n_rows(files, name), rule, stored)
     whole = [law for law in laws if law.is_whole]
     _define_tables(con, sources, no_stored_rows, _asked(whole))
     counts |= {law: _count(con, law.query) for law in whole}
@@ -81,6 +85,23 @@ def counted(
             if not law.is_whole:
                 counts[law] = counts.get(law, 0) + _count(con, law.query)
     return counts
+
+
+def _read_once(stored: StoredRows, by_table: Mapping[str, Sequence[Rule]]) -> StoredRows:
+    """Return what reads a table's rows but once, with all columns that keys and laws name."""
+
+    @cache
+    def read(table: str, low: str, high: str | None) -> pa.Table | None:
+        rules = by_table[published_tables.table_of(table).name]
+        keys = chain(*(rule.columns for rule in rules if isinstance(rule, KeyRule)))
+        columns = dict.fromkeys((CUSTOMER_KEY, *keys, *_columns_of_laws(table)))
+        return stored(table, list(columns), low, high)
+
+    def rows(table: str, columns: list[str], low: str, high: str | None) -> pa.Table | None:
+        whole = read(table, low, high)
+        return None if whole is None else whole.select(columns)
+
+    return rows
 
 
 def examples(con: duckdb.DuckDBPyConnection, files: Files, rule: Rule) -> tuple[str, ...]:
@@ -156,10 +177,17 @@ def _is_broken(rule: RowRule) -> str:
     return " or ".join(ends)
 
 
+def _n_rows(files: Files, name: str) -> int:
+    """Return the staged rows of a table."""
+    stored = published_tables.TABLES[name].stored
+    paths = chain.from_iterable(files.get(stored_, ()) for stored_ in stored)
+    return sum(parquet_files.metadata(path).num_rows for path in paths)
+
+
 def _repeated(
-    con: duckdb.DuckDBPyConnection, source: str, rule: KeyRule, stored: StoredRows
+    con: duckdb.DuckDBPyConnection, source: str, n_rows: int, rule: KeyRule, stored: StoredRows
 ) -> int:
-    """Count the rows whose key another row has too."""
+    """Count the rows whose key another row has too, of `n_rows` in the source and stored ones."""
     key = ", ".join(f'"{column}"' for column in rule.columns)
     rows = f"(select {key} from {source})"
     names = published_tables.table_of(rule.table).stored
@@ -167,9 +195,9 @@ def _repeated(
         columns = list(dict.fromkeys((CUSTOMER_KEY, *rule.columns)))
         for name in names:
             if (beside := stored(name, columns, "", None)) is not None:
+                n_rows += beside.num_rows
                 con.register(f"keys_{name}", beside)
                 rows = f"({rows} union all select {key} from keys_{name})"
-    n_rows = _count(con, rows)
     n_parts = 1 + n_rows // HASHES_AT_ONCE
     if not any(_has_repeated(con, rows, key, part, n_parts) for part in range(n_parts)):
         return 0
@@ -203,7 +231,7 @@ def _define_tables(
         condition += " or customer_key is null"  # a row without customer breaks laws too
     for name in names:
         kinds = published_tables.schema(name)
-        columns = [column for column in kinds.names if column in _words_of_laws()]
+        columns = _columns_of_laws(name)
         listed = ", ".join(columns)
         shape = pa.schema([kinds.field(column).remove_metadata() for column in columns])
         rows = stored(name, columns, low, high)
@@ -226,6 +254,12 @@ def _asked(laws: Sequence[Law]) -> list[str]:
             named |= {source.removeprefix("v_") for source in script.sources}
     tables = published_tables.TABLES.values()
     return [name for table in tables if table.name in named for name in table.stored]
+
+
+def _columns_of_laws(table: str) -> list[str]:
+    """Return the columns of a stored table that some law names."""
+    columns: list[str] = published_tables.schema(table).names
+    return [column for column in columns if column in _words_of_laws()]
 
 
 @cache

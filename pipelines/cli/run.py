@@ -211,7 +211,6 @@ def _show_run(result: RunResult) -> None:
     from rejse.pipelines.cli.terminal import show_table
     from rejse.pipelines.publication import unjoined
     from rejse.pipelines.reporting import wording
-    from rejse.transforms.dimensions.customer_records import UNJOINED
 
     counts = wording.accounted(result.counts)
     if result.status == "nothing_new":
@@ -224,6 +223,8 @@ def _show_run(result: RunResult) -> None:
             )
             print(f"{waits} in `late`; {REPAIR_HINT}")
         return
+    from rejse.transforms.dimensions.customer_records import UNJOINED
+
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
     )

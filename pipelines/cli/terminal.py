@@ -111,10 +111,6 @@ def show_table(
     limit: int | None = MAX_ROWS,
 ) -> None:
     """Print rows as a table, the first `limit` of them or all, and how many there are."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     rest = iter(rows)
     shown = list(islice(rest, limit))
     n_rows = len(shown) + sum(1 for _ in rest)
@@ -122,20 +118,43 @@ def show_table(
         bool(shown) and all(r[i] is None or _is_number(r[i]) for r in shown)
         for i in range(len(columns))
     ]
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
-    for column, right in zip(columns, numeric, strict=True):
-        # Text, not markup, without commands: a name such as "[red]" is data, and so is a cell.
-        table.add_column(
-            Text(clean(column, 10_000) if column else ""),
-            justify="right" if right else "left",
-            overflow="fold",
-        )
-    for row in shown:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    # Off a terminal nothing must be folded to 80 columns.
-    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
+    heads = [clean(column, 10_000) if column else "" for column in columns]
+    cells = [[_cell(value) for value in row] for row in shown]
+    show = _show_folded if sys.stdout.isatty() else _show_aligned
+    show(heads, cells, numeric, title)
     if n_rows > len(shown):
         print(f"{len(shown)} of {n_rows:,} rows; --json or --csv prints all")
+
+
+def _show_folded(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool], title: str
+) -> None:
+    """Print a table for a terminal: what is wider than its window is folded."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for head, is_right in zip(heads, right, strict=True):
+        # Text, not markup, without commands: a name such as "[red]" is data, and so is a cell.
+        table.add_column(Text(head), justify="right" if is_right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(Text, row))
+    Console(highlight=False).print(table)
+
+
+def _show_aligned(
+    heads: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[bool], title: str
+) -> None:
+    """Print a table for a file or a pipe, of whatever width."""
+    if title:
+        print(title)
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for row in (heads, *cells):
+        print("  ".join(
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(row, widths, right, strict=True)
+        ))  # fmt: skip
 
 
 def _is_number(value: Any) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.sources import decompress, files
+from rejse.pipelines.sources import decompress, listing
+from rejse.pipelines.sources.listing import SourceFile
 from rejse.transforms.schema.parameters import MINUTE
 
 #: How many runs in a row may miss a file that they have just listed.
@@ -16,16 +17,13 @@ MAX_MISSES = 3
 ABANDONED_AFTER = 1 * MINUTE
 
 
-def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[files.Shard]:
-    """Return pieces of the files that are ready; a source without files yet, or of a topic, has
-    none.
-    """
+def listed(settings: Settings, ready: Callable[[Path], bool]) -> list[SourceFile]:
+    """Return the files that are ready; a source without files yet, or of a topic, has none."""
     return [
-        piece
+        file
         for source in settings.sources.values()
-        for path, file in files.files(source).items()
-        if ready(path)
-        for piece in files.pieces(source.name, path, file)
+        for file in listing.files(source)
+        if ready(file.path)
     ]
 
 

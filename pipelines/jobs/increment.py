@@ -19,6 +19,7 @@ from rejse.pipelines.config.fingerprint import core_version, fingerprint, key_id
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links
 from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.unchanged import after, is_published
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Positions
 from rejse.pipelines.store import carry_forward, erasure_receipts
@@ -30,6 +31,8 @@ from rejse.transforms.incremental.merge_customers import LATE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rejse.pipelines.sources.kafka.topics import TopicShard
+    from rejse.pipelines.sources.listing import SourceFile
     from rejse.pipelines.sources.shards import Shard
     from rejse.transforms.identity.changed_links import Relink
     from rejse.transforms.identity.erasure import Erased
@@ -178,29 +181,29 @@ def plan_increment(
     """
     if request.mode == "repair":
         base = _compatible(settings, base)
-    key, core, shards = settings.key(), core_version(settings), tuple(request.shards or ())
+    key, core, inputs = settings.key(), core_version(settings), tuple(request.inputs or ())
     is_rebuild, in_part = request.mode == "rebuild", request.span is not None
     before = {} if base is None else positions.of(settings, base.positions)
     erasure_receipts.refuse_other_key(settings.store, base, key_id(key))
     run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     if base is None or is_rebuild or reread_all or not is_compatible(settings, base):
         if base is not None and not is_rebuild:
-            _refuse_gone(positions.missing(shards, before), len(before))
+            _refuse_gone(positions.missing(inputs, before), len(before))
             if in_part:
                 raise SpanRefusedError(
                     "rules, mappings, key or version have changed, so that all sources must be"
                     " read again, and --from or --until would publish a part of them; run once"
                     " without, or with --rebuild to publish that part alone"
                 )
-        looked = positions.look(shards, {}, key, now, in_part, anew=True)
+        looked = positions.look(inputs, {}, key, now, in_part, anew=True)
         return Increment(
-            request, run_id, now, None, looked.shards, looked.positions, core, False, {}, erased
-        )
-    looked = positions.look(shards, before, key, now, in_part)
-    kept = {place: at for place, at in before.items() if place not in looked.left}
+            request, run_id, now, None, _pieces(looked.unread), looked.positions, core, False, {},
+            erased,
+        )  # fmt: skip
+    looked = positions.look(inputs, before, key, now, in_part)
     is_changed = base.config_version != settings.version
     return Increment(
-        request, run_id, now, base, looked.shards, {**kept, **looked.positions}, core, is_changed,
+        request, run_id, now, base, _pieces(looked.unread), after(before, looked), core, is_changed,
         looked.reread, erased,
     )  # fmt: skip
 
@@ -216,10 +219,18 @@ def is_empty(settings: Settings, increment: Increment) -> bool:
         assert request.span is not None
         tables = carry_forward.published(settings.store, base)
         return not tables.is_among(LATE, "time", *request.span)
-    before = positions.of(settings, base.positions)
-    is_same = positions.are_alike(before, increment.positions)
-    read = base.positions if is_same else positions.published(settings, increment.positions)
-    return base.fingerprint == increment.fingerprint(settings, read)
+    return is_published(
+        settings, base, request, increment.core_version, increment.positions, increment.now
+    )
+
+
+def _pieces(inputs: Sequence[SourceFile | TopicShard]) -> tuple[Shard, ...]:
+    """Divide files into pieces to read; partitions stay as they are."""
+    if not inputs:
+        return ()
+    from rejse.pipelines.sources.shards import pieces
+
+    return tuple(shard for given in inputs for shard in pieces(given))
 
 
 def _refuse_gone(missing: Sequence[str], n_before: int) -> None:

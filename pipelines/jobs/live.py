@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs.arriving_files import MAX_MISSES, is_whole, shards
+from rejse.pipelines.jobs.arriving_files import MAX_MISSES, is_whole, listed
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
@@ -77,7 +77,7 @@ class Loop:
         try:
             partitions = [p for s in settings.sources.values() for p in pieces.partitions(s)]
             request = RunRequest(
-                shards=[*shards(settings, is_whole), *partitions], beam_args=self.beam_args,
+                inputs=[*listed(settings, is_whole), *partitions], beam_args=self.beam_args,
                 workers=self.workers, audit=self.audit,
             )  # fmt: skip
             done = run(settings, request)

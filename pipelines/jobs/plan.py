@@ -33,8 +33,10 @@ from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND, Customer
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.scoring.pending import PENDING
 
-EVENTS_PER_GROUP = 76_000
+#: Rows of a group of customers, about: new ones, and stored deadlines of theirs.
+EVENTS_PER_GROUP, PENDING_PER_GROUP = 76_000, 300_000
 MAX_GROUPS = 4096
 #: Groups for each worker beside the first, at least: the last groups are not done by all.
 GROUPS_PER_WORKER = 4
@@ -147,7 +149,9 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     n_rows = count_rows(increment.shards)
     n_workers = worker_pool.n_workers(n_rows, request.workers)
     least = max(request.min_groups, GROUPS_PER_WORKER * (n_workers - 1))
-    groups = _n_groups(n_rows, least) if increment.relink is None else 1
+    n_pending = 0 if base is None else base.rows.get(PENDING.name, 0)
+    needed = max(-(-n_rows // EVENTS_PER_GROUP), -(-n_pending // PENDING_PER_GROUP), least)
+    groups = min(MAX_GROUPS, needed) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -203,11 +207,6 @@ def _watermarks_of(
         (source, name): at for (of_kind, source, name), at in base.latest.items() if of_kind == kind
     }
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
-
-
-def _n_groups(n_rows: int, least: int) -> int:
-    """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
-    return min(MAX_GROUPS, max(least, -(-n_rows // EVENTS_PER_GROUP)))
 
 
 def count_rows(shards: Iterable[Any]) -> int:

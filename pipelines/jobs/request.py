@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from rejse.pipelines.publication.audit import Audit, audit
-
 if TYPE_CHECKING:
-    from rejse.pipelines.sources.shards import Shard
+    from rejse.pipelines.publication.audit import Audit, Report
+    from rejse.pipelines.sources.kafka.topics import TopicShard
+    from rejse.pipelines.sources.listing import SourceFile
+    from rejse.pipelines.store.carry_forward import CarriedFiles
+    from rejse.pipelines.store.staged_file import StagedFile
 
 #: `increment`: publish what is new. `rebuild`: read all files again and drop what came from others.
 #: `repair`: publish the late events of a span as revisions of final rows. `reconcile`: rescore the
@@ -17,6 +20,16 @@ if TYPE_CHECKING:
 Mode = Literal["increment", "rebuild", "repair", "reconcile"]
 #: From the first microsecond to before the second.
 TimeSpan = tuple[int, int]
+
+
+def audit(
+    store: Path, staged: Mapping[str, Sequence[StagedFile]], carried: CarriedFiles | None,
+    run_id: str,
+) -> Report:  # fmt: skip
+    """Audit as `publication.audit` does, which is imported where there is something to audit."""
+    from rejse.pipelines.publication import audit as auditing
+
+    return auditing.audit(store, staged, carried, run_id)
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,7 @@ class RunRequest:
             is complete.
         span: Of a repair the times of the late events to publish. Else only rows of these times
             are taken, and the files count as not read yet; records without a time are taken whole.
-        shards: Pieces of files and partitions to look at; None: those of the configuration.
+        inputs: Files and partitions to look at; None: those of the configuration.
         beam_args: Options of Beam; without them the run does without Beam.
         workers: Processes that read and score at most; None: one for each core.
         min_groups: Fewest groups of customer buckets; no result depends on it.
@@ -41,10 +54,10 @@ class RunRequest:
     complete: bool = False
     complete_until: Mapping[str, int] = field(default_factory=dict)
     span: TimeSpan | None = None
-    shards: Sequence[Shard] | None = None
+    inputs: Sequence[SourceFile | TopicShard] | None = None
     beam_args: Sequence[str] = ()
     workers: int | None = None
-    min_groups: int = 4
+    min_groups: int = 1
     audit: Audit | None = audit
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from rejse.pipelines.publication.publish import SCRATCH
+from rejse.pipelines.publication.writing import SCRATCH
 from rejse.pipelines.runtime import file_modes, signals
 
 Progress = Callable[[str], None]

@@ -12,10 +12,10 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
 from rejse.pipelines.maintenance import verify
-from rejse.pipelines.sources import positions, shards
-from rejse.pipelines.sources.files import SourceError
+from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.kafka import topics
 from rejse.pipelines.sources.kafka.topics import Offsets
+from rejse.pipelines.sources.listing import SourceError
 from rejse.pipelines.sources.positions import Place, Position
 from rejse.pipelines.store import delta_store as storage
 from rejse.transforms.journeys.watermarks import NOTHING_SEEN
@@ -103,6 +103,8 @@ def _messages(
     for name, source in settings.sources.items():
         if source.topic is None:
             continue
+        from rejse.pipelines.sources import shards
+
         known = {place.path: offsets for place, offsets in read.items() if place.source == name}
         try:
             out[name] = topics.lag(shards.partitions(source, ANSWER), known)
@@ -127,7 +129,7 @@ def _files(
     for left in reversed(range(arriving_files.MAX_MISSES)):
         try:
             present, whole = (
-                positions.paths(arriving_files.shards(settings, ready))
+                positions.paths(arriving_files.listed(settings, ready))
                 for ready in (_any, arriving_files.is_whole)
             )
             waiting = [

@@ -38,7 +38,7 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import (
     erasure_receipts,
-    file_index,
+    index_folders,
     parquet_files,
     private_texts,
     quarantine,
@@ -66,7 +66,6 @@ from rejse.transforms.ingest.rejects import REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
 
-REQUEST = ".erasing.json"
 #: End of the names of columns with pseudonyms: links of a row to another identity.
 LINK = "_key"
 #: Sides of a link.
@@ -116,16 +115,16 @@ class _Request:
         return (self.customer_key, *self.spelled)
 
     def write(self, store: Path) -> None:
-        draft = store / f"{REQUEST}.making"
+        draft = store / f"{file_modes.ERASING}.making"
         draft.unlink(missing_ok=True)
         mode = file_modes.file(file_modes.of(store))
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
             json.dump(asdict(self), out)
-        draft.replace(store / REQUEST)
+        draft.replace(store / file_modes.ERASING)
 
     @staticmethod
     def read(store: Path) -> _Request | None:
-        path = store / REQUEST
+        path = store / file_modes.ERASING
         if not path.exists():
             return None
         written = json.loads(path.read_text(encoding="utf-8"))
@@ -190,7 +189,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
         if stored.tombstone == request.tombstone
     )
     is_new = writer.previous.number > number or n_refused or request.reports
-    (store / REQUEST).unlink()
+    (store / file_modes.ERASING).unlink()
     return Receipt(
         "erased" if is_new else "already_erased",
         tombstone.tombstone,
@@ -444,5 +443,5 @@ def _clean(store: Path) -> tuple[int, int]:
     for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
         if (folder / "_delta_log").is_dir() and folder.name not in needed:
             shutil.rmtree(folder)
-    file_index.tidy(store)
+    index_folders.tidy(store)
     return len(vacuumed.files) + len(reports), vacuumed.bytes + sum(sizes)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rejse.pipelines.publication import audit, catalogue, catalogue_cache, publish
-from rejse.pipelines.store import delta_log, file_index
+from rejse.pipelines.store import delta_log, index_folders
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.schema.log_tables import PUBLICATIONS
@@ -62,7 +62,7 @@ def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
     sizes = [path.stat().st_size for path in removed]
     if not dry_run:
         _remove(store, removed, kept)
-        file_index.tidy(store)
+        index_folders.tidy(store)
     paths = tuple(path.relative_to(store).as_posix() for path in removed)
     kept_numbers = tuple(publication.number for publication in kept)
     numbers = tuple(publication.number for publication in expired)

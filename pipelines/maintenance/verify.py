@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import checksums, errors, parquet_files
+from rejse.pipelines.store import checksums, errors
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import StoreError
-from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 #: File with the time of the last verification.
 NOTE = "verified.json"
@@ -106,7 +105,7 @@ def _inspect(store: Path, publication: Publication, now: int, progress: Progress
 
 
 def _versions(store: Path, publication: Publication) -> dict[str, int]:
-    return {**publication.versions, PUBLICATIONS.name: storage.head(store, PUBLICATIONS.name)}
+    return {**publication.versions, storage.PUBLICATIONS: storage.head(store, storage.PUBLICATIONS)}
 
 
 def _faults(path: Path, file: StagedFile) -> Iterator[str]:
@@ -127,6 +126,8 @@ def _faults(path: Path, file: StagedFile) -> Iterator[str]:
 
 def _rows(path: Path, *, is_read: bool) -> int:
     """Count the rows of a file; with `is_read` by decoding them all."""
+    from rejse.pipelines.store import parquet_files
+
     if not is_read:
         return int(parquet_files.metadata(path).num_rows)
     with parquet_files.opened(path) as file:
@@ -158,10 +159,16 @@ def _inspect_catalogue(
             ).fetchall()
         )
         bound = catalogue_build.bound_views(session)
+        listings = dict(
+            session.execute(
+                "select function_name, macro_definition from duckdb_functions() where not internal"
+            ).fetchall()
+        )
         for name, sql in sorted(views.items()):
+            listing = listings.get(f"{catalogue.FILES_OF}{name}") or sql  # of an earlier version
             findings += [
                 Finding(f"{file.name}: {name}", problem)
-                for problem in _view_faults(session, name, sql, named, publication, bound)
+                for problem in _view_faults(session, name, listing, named, publication, bound)
             ]
     return len(views), findings
 
@@ -169,20 +176,20 @@ def _inspect_catalogue(
 def _view_faults(
     session: Any,
     name: str,
-    sql: str,
+    listing: str,
     named: Mapping[str, Sequence[StagedFile]],
     publication: Publication,
     bound: Set[str],
 ) -> Iterator[str]:
     """Yield what is wrong with a view, at most one thing.
 
-    Of a table's view files and rows are compared; any other is only bound, where it is not known to
-    be (`bound`).
+    Of a table's view the files that it lists and its rows are compared; any other is only bound,
+    where it is not known to be (`bound`).
     """
     import duckdb
 
     files = {Path(file.path).name for file in named.get(name, ())}
-    if name in named and set(checksums.FILE.findall(sql)) != files:
+    if name in named and set(checksums.FILE.findall(listing)) != files:
         yield "expected the files of the publication, came others"
         return
     try:

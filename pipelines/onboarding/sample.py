@@ -168,7 +168,8 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
     Raises:
         SampleError: the file is missing, empty, or of none of the formats.
     """
-    from rejse.pipelines.sources.files import SourceError, format_of
+    from rejse.pipelines.sources.files import format_of
+    from rejse.pipelines.sources.listing import SourceError
 
     if not path.is_file():
         raise SampleError(f"expected the file {path}, found none")

@@ -1,8 +1,8 @@
-"""Serving: an immutable DuckDB catalogue per publication, and read-only sessions on it.
+"""Serving: the immutable DuckDB catalogue of a publication, and read-only sessions on it.
 
-A catalogue holds no rows, only commented views over the files of its publication. The files are
-located below the session variable `rejse_store` (else where the store was when it was published),
-so a store can be moved. `current` names the newest catalogue.
+A catalogue holds no rows, only commented views over the files of its publication, which macros
+list. The files are located below the session variable `rejse_store` (else where the store was when
+it was published), so a store can be moved. `current` names the newest catalogue.
 """
 
 from __future__ import annotations
@@ -39,12 +39,17 @@ __all__ = [
 
 BI_COPY = "rejse.duckdb"
 VARIABLE = "rejse_store"
+#: Begins the name of the macro that lists the files of a table.
+FILES_OF = "files_of_"
 #: Optimizers that DuckDB 2.0 is better without. With the one that decides whether a CTE is inlined
 #: (duckdb/duckdb#17459) a query with a LIMIT over a CTE that is read twice never ends. The one that
 #: moves projections up looks through the plan anew for each of them: four fifths of the planning of
 #: a view over views, seconds whatever the data.
 DISABLED_OPTIMIZERS = "cte_inlining,projection_pullup"
-#: A file of the store as the views name it, below the store's folder.
+#: Where files are listed: in macros; in the views of a catalogue of an earlier version.
+_LISTS = ("select macro_definition from duckdb_functions() where not internal",
+          "select sql from duckdb_views() where not internal")  # fmt: skip
+#: A file of the store as it is listed, below the store's folder.
 _NAMED = re.compile(r"'(/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
 
 
@@ -64,8 +69,12 @@ class Limits:
     seconds: float | None = None
 
 
-def activate(root: Path, publication: int, built: Path) -> None:
-    """Make a built catalogue that of its publication, now committed, and the current one."""
+def activate(root: Path, publication: int, built: Path, continues: int | None = None) -> None:
+    """Make a built catalogue that of its publication, now committed, and the current one.
+
+    That of the publication that it `continues`, with other files in the same views, is removed: it
+    can be made again from this one.
+    """
     built.chmod(file_modes.file(file_modes.of(root)))
     file_modes.read_only(built)
     built.replace(path(root, publication))
@@ -79,6 +88,8 @@ def activate(root: Path, publication: int, built: Path) -> None:
         copy = root / f"{BI_COPY}.making"
         shutil.copyfile(path(root, publication), copy)
         copy.replace(root / BI_COPY)
+    if continues is not None and continues < publication:
+        path(root, continues).unlink(missing_ok=True)
 
 
 def current(root: Path) -> int | None:
@@ -217,12 +228,15 @@ def confine(
 
 
 def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
-    """Confine the connection to the files that its views name below `places`.
+    """Confine the connection to the files that it lists below `places`.
 
     No other file, network, extension or setting can be reached afterwards.
     """
-    views = con.execute("select sql from duckdb_views() where not internal").fetchall()
-    named = dict.fromkeys(name for (sql,) in views for name in _NAMED.findall(sql))
+    listed = (
+        [name for (text,) in con.execute(query).fetchall() for name in _NAMED.findall(text)]
+        for query in _LISTS
+    )
+    named = dict.fromkeys(next(filter(None, listed), ()))
     files = [f"{place}{name}" for place in places for name in named]
     con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     con.execute("set timezone = 'UTC'")

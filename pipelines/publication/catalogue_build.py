@@ -1,7 +1,7 @@
 """Build a catalogue: the view of every table, comments, and all served views.
 
-Views are bound once: a later catalogue is a copy of the current one, in which only the views of
-tables with other files are replaced.
+Views are bound once: a later catalogue is a copy of the current one. The view of a table reads the
+files that a macro lists, so only the macros of tables with other files are replaced.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,14 @@ import pyarrow as pa
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
 from rejse.pipelines.publication.catalogue import VARIABLE
 from rejse.pipelines.runtime import user_cache
-from rejse.pipelines.store import checksums, parquet_files
+from rejse.pipelines.store import parquet_files
 from rejse.sql import Script, quoted, scripts, statements
 from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.
 STORAGE = "v1.0.0"
-#: Macro of a catalogue that returns the hash of its definitions.
-DEFINITIONS = "catalogue_definitions"
+#: Macros of a catalogue: the hash of its definitions, and the shape of each table (JSON).
+DEFINITIONS, SHAPES = "catalogue_definitions", "catalogue_shapes"
 CHECKS = promise_checks.__file__
 #: Ends of an interval, by the last letters of their column.
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
@@ -39,10 +40,21 @@ _TEXTS = "select view_name, sql from duckdb_views() where not internal"
 #: Macros that views may call.
 _MACROS = (
     "select function_name, parameters, macro_definition from duckdb_functions()"
-    f" where not internal and function_name <> '{DEFINITIONS}' order by all"
+    " where not internal and not starts_with(function_name, 'catalogue_')"
+    f" and not starts_with(function_name, '{catalogue.FILES_OF}') order by all"
 )
 #: End of the name of a view for which a table stands in.
 _ASIDE = "__view"
+#: Columns of a table's files in order of appearance, and whether all files have the same.
+Shape = tuple[list[str], bool]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A catalogue that is not active yet; `continues` is the publication whose views it has."""
+
+    file: Path
+    continues: int | None = None
 
 
 def build(
@@ -51,34 +63,40 @@ def build(
     files: Mapping[str, Sequence[str]],
     checks: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> Path:
+    like: int | None = None,
+) -> Built:
     """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
 
     It has a name of its own until `catalogue.activate`: a writer that loses the race for this
     number must not touch the catalogue of the winner. It is written to `folder`, by default the
-    store. `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful.
+    store. `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful. Where
+    the publication `like` has a catalogue, the views are those of that one.
     """
     checks = checks or {}
     validate_checks(checks)  # here files cannot be reached; below they can
     file = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
-    undeclared = _undeclared(root, files)
+    copied = catalogue.pointed(root) if like is None else like
+    before = _copied(file, catalogue.path(root, copied or 0))
+    shapes = _shapes(root, files, before)
+    undeclared = _undeclared(shapes)
     definitions = hash_definitions(undeclared, checks)
-    if _copy_current(file, root, definitions):
+    continues = before.definitions == definitions
+    if continues or (like is not None and before.definitions):
         with _written(file) as con:
-            _refresh_tables(con, root, files)
+            _refresh_tables(con, root, files, shapes, before)
     elif undeclared:  # views bound without these columns would not see them
         file.unlink(missing_ok=True)
         build_anew(file, root, files, checks, definitions)
     else:
         file.write_bytes(blank(hash_definitions()))
         with _written(file) as con:
-            _refresh_tables(con, root, files)
+            _refresh_tables(con, root, files, shapes, _Content())
             _finish(con, checks, definitions)
     if checks:
         with catalogue.open_unlocked(file) as con:
             catalogue.confine(con, root.resolve(), catalogue.Limits())
             promise_checks.refuse_rows(con)
-    return file
+    return Built(file, copied if continues else None)
 
 
 def validate_checks(checks: Mapping[str, str]) -> None:
@@ -144,7 +162,7 @@ def build_anew(
     the same columns stands in for each view until those above it are made.
     """
     with _written(file) as con:
-        define_tables(con, root, files)
+        shapes = define_tables(con, root, files)
         promise_checks.define(con, {})
         views = [name for (name,) in con.execute(_VIEWS).fetchall()]
         for name in views:
@@ -159,6 +177,7 @@ def build_anew(
             con.execute(f"alter view {name}{_ASIDE} rename to {name}")
         describe_tables(con)
         describe_views(con, statements("views"))
+        _record_shapes(con, shapes)
         _finish(con, checks, definitions)
 
 
@@ -189,40 +208,87 @@ def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         con.commit()
 
 
-def _copy_current(file: Path, root: Path, definitions: str) -> bool:
-    """Copy the current catalogue to `file`; return whether it has the same definitions.
+@dataclass(frozen=True)
+class _Content:
+    """What a catalogue has: definitions of this hash, files (absolute) and shapes by table."""
 
-    False also where it is broken, missing or of an earlier version.
+    definitions: str = ""
+    files: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+
+def _copied(file: Path, present: Path) -> _Content:
+    """Copy a catalogue to `file`; return its content.
+
+    None where it is broken, missing or of an earlier version.
     """
-    newest = catalogue.pointed(root)
+    names = published_tables.names()
+    macros = [DEFINITIONS, SHAPES, *map(_files_of, names)]
     try:
-        shutil.copyfile(catalogue.path(root, newest or 0), file)
+        shutil.copyfile(present, file)
         file.chmod(0o600)
         with duckdb.connect(str(file), read_only=True) as con:
-            made_of = con.execute(f"select {DEFINITIONS}()").fetchone()
-    except (OSError, duckdb.Error):  # also an earlier version's
-        return False
-    return bool(made_of == (definitions,))
+            query = f"select {', '.join(f'{macro}()' for macro in macros)}"
+            ((definitions, shapes, *files),) = con.execute(query).fetchall()
+    except (OSError, duckdb.Error):
+        return _Content()
+    read = {name: (columns, uniform) for name, (columns, uniform) in json.loads(shapes).items()}
+    return _Content(definitions, dict(zip(names, files, strict=True)), read)
 
 
 def _refresh_tables(
-    con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    files: Mapping[str, Sequence[str]],
+    shapes: Mapping[str, Shape],
+    before: _Content,
 ) -> None:
-    """Replace the views that name other files than these, or another folder of the store."""
-    views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
+    """Replace the lists of files that differ, and the views of tables of another shape."""
     for name in published_tables.names():
         wanted = files.get(name, ())
-        is_same = {Path(path).name for path in wanted} == set(checksums.FILE.findall(views[name]))
-        if not is_same or (wanted and quoted(str(root.resolve())) not in views[name]):
-            con.execute(_table_view(con, root, name, wanted))
+        if _absolute(root, wanted) != before.files.get(name, []):
+            con.execute(_listing(root, name, wanted))
+        if shapes.get(name) != before.shapes.get(name):
+            con.execute(_table_view(con, name, shapes.get(name)))
             _comment(con, name, published_tables.schema(name))
+    if shapes != before.shapes:
+        _record_shapes(con, shapes)
 
 
-def _undeclared(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _record_shapes(con: duckdb.DuckDBPyConnection, shapes: Mapping[str, Shape]) -> None:
+    con.execute(f"create or replace macro {SHAPES}() as {quoted(json.dumps(shapes))}")
+
+
+def _shapes(
+    root: Path, files: Mapping[str, Sequence[str]], before: _Content = _Content()
+) -> dict[str, Shape]:
+    """Return the shape of each table with files; of files that were listed before none is read."""
+    shapes = {}
+    for name, paths in files.items():
+        known, listed = before.shapes.get(name), frozenset(before.files.get(name, ()))
+        added = [p for p, at in zip(paths, _absolute(root, paths), strict=True) if at not in listed]
+        if known is not None and known[1] and all(_columns(root / p) == known[0] for p in added):
+            shapes[name] = known
+        else:
+            shapes[name] = _shape(root, paths)
+    return {name: shape for name, shape in shapes.items() if files[name]}
+
+
+def _shape(root: Path, files: Sequence[str]) -> Shape:
+    shapes = {tuple(_columns(root / file)) for file in files}
+    columns = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
+    return list(columns), len(shapes) == 1
+
+
+def _columns(file: Path) -> list[str]:
+    return list(parquet_files.schema(file).names)
+
+
+def _undeclared(shapes: Mapping[str, Shape]) -> dict[str, list[str]]:
     """Return the columns of files that their tables do not declare."""
     undeclared = {
-        name: sorted(set(_found_columns(root, paths)[0]) - set(published_tables.schema(name).names))
-        for name, paths in files.items()
+        name: sorted(set(columns) - set(published_tables.schema(name).names))
+        for name, (columns, _) in shapes.items()
     }
     return {name: columns for name, columns in undeclared.items() if columns}
 
@@ -256,17 +322,20 @@ def define_tables(
     con: duckdb.DuckDBPyConnection,
     root: Path,
     files: Mapping[str, Sequence[str]],
-) -> None:
-    """Create the view of every table, and `v_<table>` = final and live rows.
+) -> dict[str, Shape]:
+    """Create the view of every table, and `v_<table>` = final and live rows; return the shapes.
 
     A table without files is a view with its columns and no rows.
     """
+    shapes = _shapes(root, files)
     for name in published_tables.names():
-        con.execute(_table_view(con, root, name, files.get(name, ())))
+        con.execute(_listing(root, name, files.get(name, ())))
+        con.execute(_table_view(con, name, shapes.get(name)))
     for name, live in _paired():
         con.execute(
             f"create view v_{name} as select * from {name} union all by name select * from {live}"
         )
+    return shapes
 
 
 def _paired() -> list[tuple[str, ...]]:
@@ -323,39 +392,47 @@ def derived_comment(
     return f"{end} end of its 95 % {method}interval."
 
 
-def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
+def _listing(root: Path, name: str, files: Sequence[str]) -> str:
+    """Return `create macro` of the list of a table's files, below the session's store."""
+    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
+    listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
+    return f"create or replace macro {_files_of(name)}() as cast([{listed}] as varchar[])"
+
+
+def _files_of(name: str) -> str:
+    return f"{catalogue.FILES_OF}{name}"
+
+
+def _absolute(root: Path, files: Sequence[str]) -> list[str]:
+    """Return files as their macro lists them in a session without the variable."""
+    base = str(root.resolve())
+    return [f"{base}/{file}" for file in files]
+
+
+def _table_view(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None) -> str:
     """Return `create view` of one table: declared columns first, missing ones as typed nulls."""
     typed = con.from_arrow(published_tables.schema(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
-    if not files:
+    if shape is None:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
         return f"create or replace view {name} as select {nulls} where false"
-    present, uniform = _found_columns(root, files)
+    present, uniform = shape
     # Types that are the declared ones already cost nothing; they must not follow the files.
     values_ = {c: f'"{c}"' if c in present else "null" for c in wanted}
     chosen = [f'cast({values_[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
     chosen += [f'"{c}"' for c in present if c not in wanted]
-    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
-    listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
     by_name = "" if uniform else ", union_by_name = true"
     return (
         f"create or replace view {name} as select {', '.join(chosen)}"
-        f" from read_parquet([{listed}]{by_name})"
+        f" from read_parquet({_files_of(name)}(){by_name})"
     )
-
-
-def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
-    """Return columns of the files in order of appearance, and whether all files have the same."""
-    shapes = {tuple(parquet_files.schema(root / file).names) for file in files}
-    columns = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
-    return list(columns), len(shapes) == 1
 
 
 def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:
     grain = (shape.metadata or {}).get(b"grain", b"").decode()
     con.execute(f"comment on view {view} is {quoted(f'One row per {grain}{more}.')}")
-    for field in shape:
-        about = field.metadata or {}
+    for column in shape:
+        about = column.metadata or {}
         text, unit = (about.get(key, b"").decode() for key in (b"description", b"unit"))
         words = f"{text} [{unit}]" if unit not in ("", "1") else text
-        con.execute(f'comment on column {view}."{field.name}" is {quoted(words)}')
+        con.execute(f'comment on column {view}."{column.name}" is {quoted(words)}')

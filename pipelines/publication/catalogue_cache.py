@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
-from rejse.pipelines.store import delta_log, errors, lock
+from rejse.pipelines.publication.catalogue_build import Built
+from rejse.pipelines.store import delta_log, errors, lock, traces
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.schema.log_tables import PUBLICATIONS
@@ -35,7 +36,7 @@ def restored(root: Path, number: int, copy: Path) -> duckdb.DuckDBPyConnection:
         con = catalogue.open_whole(catalogue.path(root, number), copy)
         if con is not None:
             return con
-    _build(root, publications[number], copy.parent).replace(copy)
+    _build(root, publications[number], copy.parent).file.replace(copy)
     return catalogue.open_unlocked(copy)
 
 
@@ -43,7 +44,8 @@ def _restore(root: Path, current: Publication) -> None:
     """Put the current catalogue back into the store, where possible."""
     with contextlib.suppress(lock.AnotherWriter, OSError), lock.locked(root):
         if storage.latest(root) == current:
-            catalogue.activate(root, current.number, _build(root, current, root))
+            built = _build(root, current, root)
+            catalogue.activate(root, current.number, built.file, built.continues)
 
 
 def is_readable(root: Path, publication: Publication) -> bool:
@@ -69,7 +71,9 @@ def _files(root: Path, publication: Publication) -> dict[str, list[str]]:
     return files | {PUBLICATIONS.name: storage.files(root, PUBLICATIONS.name, at)}
 
 
-def _build(root: Path, publication: Publication, folder: Path) -> Path:
-    return catalogue_build.build(
-        root, publication.number, _files(root, publication), publication.promise_checks, folder
-    )
+def _build(root: Path, publication: Publication, folder: Path) -> Built:
+    """Build a catalogue with the views of the next one that there is: it had those."""
+    number = publication.number
+    like = min((n for n in traces.numbers(root) if n > number), default=None)
+    files = _files(root, publication)
+    return catalogue_build.build(root, number, files, publication.promise_checks, folder, like)

@@ -6,9 +6,7 @@ crash leaves between them is finished by the next run (`roll_forward`).
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,9 @@ from rejse.pipelines.publication import audit as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit import Audit, AuditError
 from rejse.pipelines.publication.run_row import Run
+from rejse.pipelines.publication.writing import files_of, roll_forward, writing
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
+from rejse.pipelines.store import erasure_receipts, parquet_files, staging
 from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.join_files import join_small
@@ -30,32 +29,11 @@ from rejse.transforms.errors import DataError
 from rejse.transforms.schema.log_tables import COUNTS, PUBLICATIONS, RUNS
 from rejse.transforms.schema.registry import Table
 
-#: Folders of a run for what is not staged yet, gone with it.
-SCRATCH = ".scratch-"
-
-__all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
+__all__ = ["AuditError", "BalanceError", "Run", "files_of", "publish", "roll_forward", "writing"]
 
 
 class BalanceError(DataError):
     """Rows are accounted for nowhere, or twice; nothing was published."""
-
-
-@contextlib.contextmanager
-def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
-    """Hold the store for one run, after finishing what a crashed run left half done.
-
-    `writer.previous` is the publication to build on. Raises AnotherWriter, and StoreDamagedError
-    where publications were lost, unless the run is a `rebuild`.
-    """
-    with storage.writing(store, rebuild=rebuild) as writer:
-        for path in store.glob("*.making*"):
-            path.unlink(missing_ok=True)  # another machine may be at it
-        for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
-            shutil.rmtree(scratch, ignore_errors=True)
-        file_index.tidy(store)
-        if writer.previous is not None and writer.lost is None:
-            roll_forward(store, writer.previous)
-        yield writer
 
 
 def publish(
@@ -116,7 +94,7 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
     publications = _with_row(store, writer.previous, PUBLICATIONS, done.row(), writer.read_version)
     files = {**named, PUBLICATIONS.name: [file.path for file in publications]}
     # A broken view or check must publish nothing.
-    catalogue_file = catalogue_build.build(store, number, files, done.promise_checks)
+    built = catalogue_build.build(store, number, files, done.promise_checks)
     storage.commit(
         store,
         PUBLICATIONS.name,
@@ -126,7 +104,8 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
         number,
         writer.read_version,
     )
-    catalogue.activate(store, number, catalogue_file)
+    storage.note(store, done, publications[0].path, built.file)
+    catalogue.activate(store, number, built.file, built.continues)
     writer.previous, writer.read_version = done, storage.head(store, PUBLICATIONS.name)
     return done
 
@@ -142,26 +121,6 @@ def check_balance(run: Run) -> None:
         f"reason; came {counts}: difference {gap:,}, rejects with a reason {reasons:,}. Nothing "
         "was published; this is a fault of rejse, please report it with the run's sources"
     )
-
-
-def roll_forward(store: Path, current: Publication) -> None:
-    """Finish a committed publication whose pointer is missing or broken after a crash.
-
-    A catalogue that is broken or missing is built again.
-    """
-    is_whole = catalogue.is_whole(catalogue.path(store, current.number))
-    if not is_whole or catalogue.pointed(store) != current.number:
-        catalogue_file = catalogue_build.build(
-            store, current.number, files_of(store, current), current.promise_checks
-        )
-        catalogue.activate(store, current.number, catalogue_file)
-
-
-def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
-    """Return the files of every table of a publication; of `publications` the newest."""
-    versions = dict(publication.versions)
-    versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
-    return {table: storage.files(store, table, at) for table, at in versions.items()}
 
 
 def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[StagedFile]]:
@@ -199,6 +158,9 @@ def commit_table(
     store: Path, table: str, files: Sequence[StagedFile], publication: Publication
 ) -> int:
     """Commit files as the whole content of a table; return the version."""
+    declared = published_tables.schema(table).names
+    if (version := storage.standing(store, table, files, declared)) is not None:
+        return version
     columns = _columns_of(store, table, files)
     return storage.commit_files(
         store, table, files, columns, publication.run_id, publication.number

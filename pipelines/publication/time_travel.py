@@ -36,7 +36,9 @@ def number(store: Path, text: str) -> int:
 
 
 def _is_readable(store: Path, publication: storage.Publication) -> bool:
-    """Return whether a publication without a catalogue can be read: it was not vacuumed."""
+    """Return whether a publication can be read: it was not vacuumed."""
+    if catalogue.path(store, publication.number).exists():
+        return True
     from rejse.pipelines.publication import catalogue_cache
 
     return catalogue_cache.is_readable(store, publication)
@@ -44,10 +46,11 @@ def _is_readable(store: Path, publication: storage.Publication) -> bool:
 
 def _unreadable(store: Path, text: str, named: int) -> NotPublishedError:
     """Return the error of a missing publication; it lists those that can be read."""
-    numbers = [publication.number for publication in storage.publications(store)]
-    if not numbers:
+    publications = storage.publications(store)
+    if not publications:
         return catalogue.none_published(store)
-    readable = [str(n) for n in numbers if catalogue.path(store, n).exists()]
+    numbers = [publication.number for publication in publications]
+    readable = [str(p.number) for p in publications if _is_readable(store, p)]
     span = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
     why = "its files are no longer kept" if named in numbers else "there is none of that number"
     if len(text.strip()) in (6, 8):  # as if digits alone were a month or a day

@@ -5,17 +5,18 @@ A run alone says little: an answer may arrive before the event that it is about.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import pyarrow.compute as pc
+from rejse.pipelines.store import delta_store
 
-from rejse.pipelines.store import delta_store, parquet_files
-from rejse.transforms import published_tables
-from rejse.transforms.dimensions.customer_records import UNJOINED
-
-TABLE, REASON = "experience", "unjoined"
+#: Tables of answers, and the column that says why one joins nothing.
+TABLES, REASON = ("experience", "experience_live"), "unjoined"
+#: File with the counts of the newest versions of these tables.
+NOTE = "unjoined.json"
 #: Each reason in words.
 WORDS: Mapping[str, str] = {
     "no_event": "its customer has no event",
@@ -26,19 +27,40 @@ WORDS: Mapping[str, str] = {
 
 
 def answers(root: Path, versions: Mapping[str, int]) -> dict[str, int]:
-    """Count answers of a publication (versions of its tables) that join no journey, by reason."""
+    """Count answers of a publication (versions of its tables) that join no journey, by reason.
+
+    What was counted is noted: most runs change neither table.
+    """
+    files = {table: delta_store.files(root, table, versions.get(table, -1)) for table in TABLES}
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        noted = json.loads((root / NOTE).read_text(encoding="utf-8"))
+        if noted["files"] == files:
+            return {str(reason): int(n) for reason, n in noted["answers"].items()}
+    counts = _counted(root, files)
+    draft = root / f"{NOTE}.making"
+    draft.write_text(json.dumps({"files": files, "answers": counts}), encoding="utf-8")
+    draft.rename(root / NOTE)  # `rename`: fault tests count `replace` as steps of a publication
+    return counts
+
+
+def _counted(root: Path, files: Mapping[str, list[str]]) -> dict[str, int]:
+    import pyarrow.compute as pc
+
+    from rejse.pipelines.store import parquet_files
+
     counts: Counter[str] = Counter()
-    for table in published_tables.TABLES[TABLE].stored:
-        for file in delta_store.files(root, table, versions.get(table, -1)):
-            reasons = parquet_files.rows(root / file, [REASON]).column(REASON).drop_null()
-            counts.update(
-                {pair["values"]: pair["counts"] for pair in pc.value_counts(reasons).to_pylist()}
-            )
+    for file in (file for of_table in files.values() for file in of_table):
+        reasons = parquet_files.rows(root / file, [REASON]).column(REASON).drop_null()
+        counts.update(
+            {pair["values"]: pair["counts"] for pair in pc.value_counts(reasons).to_pylist()}
+        )
     return dict(sorted(counts.items()))
 
 
 def listed(counts: Mapping[str, int], notes: Mapping[str, int]) -> list[tuple[str, str, int]]:
     """List what joins nothing: answers of the publication, records of the run."""
+    from rejse.transforms.dimensions.customer_records import UNJOINED
+
     rows = [("answers", WORDS.get(reason, reason), n) for reason, n in counts.items()]
     for note, n in sorted(notes.items()):
         if note.startswith(UNJOINED):

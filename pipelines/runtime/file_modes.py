@@ -17,9 +17,11 @@ Mode = Literal["private", "group"]
 #: Mode bits of the folder of a shared store; no other folder has both by chance.
 _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 
+#: File with the request of an erasure that is not finished.
+ERASING = ".erasing.json"
 #: Files and folders of a store beside its tables.
-FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "verified.json", ".writer.lock",
-         ".erasing.json")  # fmt: skip
+FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "latest.json", "unjoined.json",
+         "verified.json", ".writer.lock", ERASING)  # fmt: skip
 FOLDERS = frozenset(("audits", "quarantine", ".ids"))
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from types import TracebackType
 
-import pyarrow as pa
-
 #: Longest record; a longer one is refused, whatever the format.
 RECORD = 1 << 20
 #: Highest compression ratio, checked once more than FREE bytes were decompressed.
@@ -43,6 +41,8 @@ class ByteStream:
         self._open()
 
     def _open(self) -> None:
+        import pyarrow as pa
+
         self._file = pa.OSFile(str(self.path))
         self._stream = (
             pa.CompressedInputStream(self._file, self.codec) if self.codec else self._file

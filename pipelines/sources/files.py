@@ -1,4 +1,4 @@
-"""Find the files of a source, divide them into shards, and read those as Arrow batches.
+"""Divide the files of a source into shards, and read those as Arrow batches.
 
 JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv) and Parquet; the first
 two plain, gzip or zstd, detected by their first bytes.
@@ -6,22 +6,20 @@ two plain, gzip or zstd, detected by their first bytes.
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import pyarrow as pa
 
-from rejse.pipelines.sources import read_parquet
+from rejse.pipelines.sources import listing, read_parquet
 from rejse.pipelines.sources.decompress import ByteStream, compression
+from rejse.pipelines.sources.listing import Source, SourceError
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
 from rejse.transforms.columnar.arrays import arrow
-from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest import rejects as refusals
 
 #: Rows of a batch at most.
@@ -41,28 +39,12 @@ ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
-class SourceError(MisuseError):
-    """The files of a source cannot be found or read; the message says what to change."""
-
-
-class Source(Protocol):
-    """The settings of a source that are used here."""
-
-    @property
-    def name(self) -> str:
-        """Return the name of the source."""
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """Return the globs of its files."""
-
-
 @dataclass(frozen=True)
 class Shard:
     """A piece of work: a file, some row groups of a Parquet file, or some bytes of another one.
 
-    `file` is its name in positions and reports: the path below the glob's fixed part. `first_row`
-    is the number of its first row, from 1. `span` is the first byte and the end.
+    `file` is its name in positions and reports. `first_row` is the number of its first row, from 1.
+    `span` is the first byte and the end.
     """
 
     source: str
@@ -98,51 +80,9 @@ class RawBatch:
         return int(self.batch.nbytes)
 
 
-def expect_files(source: Source) -> None:
-    """Raise SourceError where a glob of the source finds no file."""
-    for pattern in source.files:
-        if not _matching(pattern):
-            raise SourceError(
-                f"source {source.name}: expected files at {pattern}, found none;"
-                " correct `files` in rejse.toml"
-            )
-
-
 def shards(source: Source) -> list[Shard]:
     """Return all shards of a source in a fixed order, each file once."""
-    return [
-        shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
-    ]
-
-
-def files(source: Source) -> dict[Path, str]:
-    """Return the existing files of a source in a fixed order, with their names in positions."""
-    names: dict[Path, str] = {}
-    if not source.files:
-        return names
-    base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
-    for pattern in source.files:
-        for path in _matching(pattern):
-            names.setdefault(path.resolve(), path.relative_to(base).as_posix())
-    return dict(sorted(names.items()))
-
-
-def _matching(pattern: str) -> list[Path]:
-    base = _fixed(pattern)
-    rest = Path(pattern).relative_to(base).as_posix()
-    matches = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
-    return [path for path in sorted(map(Path, matches)) if path.is_file()]
-
-
-def _fixed(pattern: str) -> Path:
-    """Return the part of a glob before its wildcards; names of existing folders count as plain."""
-    parts = Path(pattern).parts[:-1]
-    fixed = Path(*parts[:1])
-    for part in parts[1:]:
-        if glob.has_magic(part) and not (fixed / part).is_dir():
-            break
-        fixed /= part
-    return fixed
+    return [shard for f in listing.files(source) for shard in pieces(f.source, f.path, f.file)]
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:

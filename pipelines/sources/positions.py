@@ -87,14 +87,14 @@ class Look:
     first row or offset of what was read before and is read again.
     """
 
-    shards: tuple[Any, ...]
+    unread: tuple[Any, ...]
     positions: Positions
     left: frozenset[Place] = frozenset()
     reread: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 def look(
-    shards: Iterable[Any],
+    inputs: Iterable[Any],
     before: Positions,
     key: bytes,
     now: int,
@@ -103,13 +103,14 @@ def look(
 ) -> Look:
     """Compare what there is with the positions `before` and return what to read; with `anew` all.
 
-    `now` is in microseconds. `in_part`: only rows of a time span will be taken.
+    `inputs` are files (`listing.SourceFile`) and partitions (`topics.TopicShard`). `now` is in
+    microseconds. `in_part`: only rows of a time span will be taken.
     """
-    shards = tuple(shards)
-    files = _look_at_files(shards, files_of(before), key, now, in_part, anew)
-    partitions = _look_at_partitions(shards, {} if anew else partitions_of(before), now, in_part)
+    inputs = tuple(inputs)
+    files = _look_at_files(inputs, files_of(before), key, now, in_part, anew)
+    partitions = _look_at_partitions(inputs, {} if anew else partitions_of(before), now, in_part)
     return Look(
-        (*files.shards, *partitions.shards),
+        (*files.unread, *partitions.unread),
         {**files.positions, **partitions.positions},
         files.left | partitions.left,
         {**files.reread, **partitions.reread},

@@ -11,6 +11,7 @@ from rejse.pipelines.sources import files, read_messages
 from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.kafka import broker
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
+from rejse.pipelines.sources.listing import SourceFile
 
 Shard = files.Shard | TopicShard
 
@@ -22,6 +23,13 @@ def of(source: Source) -> list[Shard]:
         SourceError: its topic does not exist, or its broker does not answer.
     """
     return [*files.shards(source), *partitions(source)]
+
+
+def pieces(given: SourceFile | TopicShard) -> list[Shard]:
+    """Divide a file into pieces to read; a partition stays as it is."""
+    if isinstance(given, TopicShard):
+        return [given]
+    return [*files.pieces(given.source, given.path, given.file)]
 
 
 def partitions(source: Source, answer: float = broker.ANSWER) -> list[TopicShard]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.store import delta_store as storage
+from rejse.pipelines.store.log_replay import LOG as LOG
 
-LOG = "_delta_log"
 #: Entries before the oldest needed version that a log may have before it is shortened.
 SPARE = 20
 

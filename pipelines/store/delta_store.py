@@ -9,30 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Literal
 
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import errors, parquet_files, traces
+from rejse.pipelines.store import errors, log_replay, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
-from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY, StagedFile
-from rejse.transforms.schema.contract import CUSTOMER_KEY
-from rejse.transforms.schema.log_tables import PUBLICATIONS
+from rejse.pipelines.store.staged_file import KEY, LAST_KEY, StagedFile
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: The table of all publications.
+PUBLICATIONS = "publications"
+#: File with the newest publication.
+NOTE = "latest.json"
 APP = "rejse"
 #: Latest time that Python can hold; a later watermark means the same.
 LAST = 253_402_300_799_999_999
-#: Names by which Delta gives the range of a file's customer keys.
-_KEY_RANGE = (f"min.{CUSTOMER_KEY}", f"max.{CUSTOMER_KEY}")
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,11 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
             previous, lost = _without_lost(store)
         remove_orphans(store)
         # Made first of all tables: a store with others but without it has lost it.
-        _open_or_create(store / PUBLICATIONS.name, PUBLICATIONS.schema)
-        yield Writer(store, previous, head(store, PUBLICATIONS.name), seen, lost)
+        if not _exists(store, PUBLICATIONS):
+            from rejse.transforms.schema import log_tables
+
+            _open_or_create(store / PUBLICATIONS, log_tables.PUBLICATIONS.schema)
+        yield Writer(store, previous, head(store, PUBLICATIONS), seen, lost)
 
 
 def _without_lost(store: Path) -> tuple[Publication | None, Publication]:
@@ -133,40 +135,84 @@ def _without_lost(store: Path) -> tuple[Publication | None, Publication]:
         readable = listed(store)
     except errors.StoreDamagedError:
         readable = []
-        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}{SET_ASIDE}{now()}")
+        (store / PUBLICATIONS).rename(store / f"{PUBLICATIONS}{SET_ASIDE}{now()}")
     erasures = head(store, "erasures")
     lost = Publication(0, "", "", "", 0, {"erasures": erasures} if erasures >= 0 else {})
     return (readable[-1] if readable else None), lost
 
 
 def latest(store: Path) -> Publication | None:
-    """Return the newest publication, or None where nothing was published yet."""
-    listing = publications(store)
-    return listing[-1] if listing else None
+    """Return the newest publication, or None where nothing was published yet.
+
+    Raises StoreDamagedError where publications were lost.
+    """
+    seen, noted = traces.highest(store), _noted(store)
+    if noted is None:
+        listing = publications(store)
+        return listing[-1] if listing else None
+    traces.refuse_lost(store, PUBLICATIONS, noted.number, seen)
+    return noted
+
+
+def note(store: Path, publication: Publication, file: str, catalogue: Path) -> None:
+    """Note the newest publication, in the table's `file`, where it costs no library to read.
+
+    With it what tells that its `catalogue`, which is still to get its name, was not changed since.
+    """
+    draft = store / f"{NOTE}.making"
+    content = {"file": file, "publication": publication.row(), "catalogue": _stamp(catalogue)}
+    draft.write_text(json.dumps(content), encoding="utf-8")
+    draft.rename(store / NOTE)  # `rename`: fault tests count `replace` as steps of a publication
+
+
+def is_settled(store: Path, publication: Publication) -> bool:
+    """Return whether a publication is noted and current, and its catalogue as it was then."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        stamp = json.loads((store / NOTE).read_text(encoding="utf-8"))["catalogue"]
+        is_whole = _stamp(traces.path(store, publication.number)) == stamp
+        is_current = traces.pointed(store) == publication.number
+        return is_whole and is_current and _noted(store) == publication
+    return False
+
+
+def _stamp(file: Path) -> list[int]:
+    at = file.stat()
+    return [at.st_size, at.st_mtime_ns, at.st_ino]
+
+
+def _noted(store: Path) -> Publication | None:
+    """Return the newest publication by its note; None where that is of another state, or none."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        noted = json.loads((store / NOTE).read_text(encoding="utf-8"))
+        (file,) = named(store, PUBLICATIONS, head(store, PUBLICATIONS))
+        if noted["file"] == file.path and (store / file.path).stat().st_size == file.bytes:
+            return _publication(noted["publication"])
+    return None
 
 
 def publications(store: Path) -> list[Publication]:
     """List all publications, oldest first. Raises StoreDamagedError where some were lost."""
     seen = traces.highest(store)  # before the table, which a writer may add to meanwhile
     listing = listed(store)
-    exists = (store / PUBLICATIONS.name / "_delta_log").is_dir()
     newest = listing[-1].number if listing else 0
-    traces.refuse_lost(store, PUBLICATIONS.name, newest if exists else None, seen)
+    traces.refuse_lost(store, PUBLICATIONS, newest if _exists(store, PUBLICATIONS) else None, seen)
     return listing
 
 
 def listed(store: Path) -> list[Publication]:
     """List the publications that the table still names. Call it only with the lock held."""
-    version = head(store, PUBLICATIONS.name)
-    tables = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
+    version = head(store, PUBLICATIONS)
+    tables = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS, version)]
     return sorted((_publication(row) for rows in tables for row in rows), key=lambda p: p.number)
 
 
 def head(store: Path, table: str) -> int:
     """Return the newest Delta version of `table`; -1 where it does not exist."""
-    if not (store / table / "_delta_log").is_dir():
-        return -1
-    return _state(store, table).version
+    return log_replay.state(store, table).version if _exists(store, table) else -1
+
+
+def _exists(store: Path, table: str) -> bool:
+    return (store / table / log_replay.LOG).is_dir()
 
 
 def files(store: Path, table: str, version: int) -> list[str]:
@@ -176,62 +222,21 @@ def files(store: Path, table: str, version: int) -> list[str]:
 
 def named(store: Path, table: str, version: int) -> list[StagedFile]:
     """List files of `table` at `version` with their rows and bytes; none at version -1."""
-    return [] if version < 0 else list(_state(store, table, version).files)
+    return [] if version < 0 else list(log_replay.state(store, table, version).files)
 
 
-@dataclass(frozen=True)
-class _TableState:
-    """A version of a table: its files in order of their paths, and its columns."""
+def standing(
+    store: Path, table: str, files_: Sequence[StagedFile], columns: Collection[str]
+) -> int | None:
+    """Return the newest version of a table where it has just these files, and at least the columns.
 
-    version: int
-    files: tuple[StagedFile, ...]
-    columns: frozenset[str]
-
-
-def _state(store: Path, table: str, version: int | None = None) -> _TableState:
-    """Return the state of a table at a version, by default the newest one."""
-    log = _log_entries(store / table / "_delta_log")
-    if version is None:
-        version = max((entry[0] for entry in log), default=None)
-    return _load_state(store, table, version, log)
-
-
-def _log_entries(folder: Path) -> tuple[tuple[int, str, int, int, int], ...]:
-    """Return version, name and what tells a change of each entry and checkpoint of a log.
-
-    Empty where there is no log, which opening the table reports.
+    None where a commit is needed.
     """
-    entries = []
-    with contextlib.suppress(OSError), os.scandir(folder) as listing:
-        for entry in listing:
-            stem = entry.name.partition(".")[0]
-            with contextlib.suppress(FileNotFoundError):  # another process shortens the log
-                if stem.isdigit():
-                    at = entry.stat()
-                    entries.append((int(stem), entry.name, at.st_ino, at.st_mtime_ns, at.st_size))
-    return tuple(sorted(entries))
-
-
-@lru_cache(maxsize=256)
-def _load_state(store: Path, table: str, version: int | None, log: object) -> _TableState:
-    """Read a version of a table, once as long as its log, as files and their stats, is the same.
-
-    A run looks at each table several times, and Delta reads its log anew each time.
-    """
-    table_at = errors.opened(store / table, version)
-    actions = table_at.get_add_actions(flatten=True)
-    given = set(actions.schema.names)
-    columns = (
-        actions.column(name).to_pylist() if name in given else [None] * actions.num_rows
-        for name in ("path", "num_records", "size_bytes", *_KEY_RANGE)
-    )
-    files_ = [
-        StagedFile(table, f"{table}/{path}", n, size, first or FIRST_KEY, last or LAST_KEY)
-        for path, n, size, first, last in zip(*columns, strict=True)
-    ]
-    files_.sort(key=lambda file: file.path)
-    fields = frozenset(field.name for field in table_at.schema().fields)
-    return _TableState(int(table_at.version()), tuple(files_), fields)
+    if not _exists(store, table):
+        return None
+    state = log_replay.state(store, table)
+    is_same = {file.path for file in files_} == {file.path for file in state.files}
+    return state.version if is_same and state.columns.issuperset(columns) else None
 
 
 def commit_files(
@@ -244,18 +249,16 @@ def commit_files(
 ) -> int:
     """Make `files_` the content of `table` and return its version.
 
-    One commit removes the other files of the table and adds those that it lacks. Where nothing
-    changes there is no commit.
+    One commit removes the other files of the table and adds those that it lacks. Where the table is
+    `standing` there none is needed.
     """
     folder, wanted = store / table, {file.path for file in files_}
-    if not (folder / "_delta_log").is_dir():
+    if not _exists(store, table):
         return commit(store, table, files_, columns, run_id, number)
-    state = _state(store, table)
+    state = log_replay.state(store, table)
     present = {file.path for file in state.files}
     added = [file for file in files_ if file.path not in present]
     removed = sorted(present - wanted)
-    if not added and not removed and state.columns.issuperset(columns.names):
-        return state.version
     table_at = errors.opened(folder, state.version)
     return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
 
@@ -318,6 +321,7 @@ def transact(
 
 def _shape(columns: pa.Schema) -> Any:
     """Return the columns as a Delta schema."""
+    import pyarrow as pa
     from deltalake import Schema
 
     return Schema.from_arrow(pa.schema([bare(column) for column in columns]))
@@ -328,7 +332,7 @@ def _open_or_create(folder: Path, columns: pa.Schema) -> Any:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    if not (folder / "_delta_log").is_dir():
+    if not (folder / log_replay.LOG).is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
         with contextlib.suppress(DeltaError):  # a writer on another machine was faster
@@ -350,19 +354,23 @@ def _action(store: Path, file: StagedFile) -> Any:
     path = store / file.path
     stats: dict[str, Any] = {"numRecords": file.rows}
     if file.last != LAST_KEY:
-        stats |= {"minValues": {CUSTOMER_KEY: file.first}, "maxValues": {CUSTOMER_KEY: file.last}}
+        stats |= {"minValues": {KEY: file.first}, "maxValues": {KEY: file.last}}
     written = int(path.stat().st_mtime * 1000)
     return AddAction(path.name, file.bytes, {}, written, True, json.dumps(stats))
 
 
 def bare(column: pa.Field) -> pa.Field:
     """Return the column as Delta knows it: no dictionary, nullable, without metadata."""
+    import pyarrow as pa
+
     coded = pa.types.is_dictionary(column.type)
     return pa.field(column.name, column.type.value_type if coded else column.type)
 
 
 def read(path: Path) -> pa.Table:
     """Read a whole, small file."""
+    from rejse.pipelines.store import parquet_files
+
     return parquet_files.rows(path)
 
 
@@ -389,8 +397,10 @@ def _publication(row: Mapping[str, Any]) -> Publication:
     )
 
 
-def micros(at: datetime) -> int:
+def micros(at: datetime | int) -> int:
     """Return microseconds since 1970, exactly (a float of seconds would lose some)."""
+    if isinstance(at, int):
+        return at
     since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (since_1970.days * 86_400 + since_1970.seconds) * 1_000_000 + since_1970.microseconds
 

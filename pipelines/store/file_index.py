@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,13 +22,9 @@ from typing import Any
 import numpy as np
 
 from rejse.pipelines.runtime import file_modes
+from rejse.pipelines.store.index_folders import MADE
 from rejse.transforms.columnar.arrays import Ints
 
-#: Folder of the indexes of ids.
-IDS = ".ids"
-#: Indexes of an earlier version; they hold the beginnings of customer keys.
-OBSOLETE = ".keys"
-_MADE = ".words"
 WORD = np.dtype("<u8")
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
@@ -81,17 +76,7 @@ class FileIndex:
 
     @cached_property
     def _suffix(self) -> str:
-        return f".{hashlib.sha256(self.form).hexdigest()[:8]}{_MADE}"
-
-
-def tidy(store: Path) -> None:
-    """Remove indexes whose files no longer exist. Call it only while holding the store's lock."""
-    shutil.rmtree(store / OBSOLETE, ignore_errors=True)
-    for folder in (store / IDS).glob("*"):
-        stems = {path.stem for path in (store / folder.name).glob("*.parquet")}
-        for path in folder.iterdir():
-            if path.suffix != _MADE or path.name.partition(".")[0] not in stems:
-                path.unlink(missing_ok=True)
+        return f".{hashlib.sha256(self.form).hexdigest()[:8]}{MADE}"
 
 
 def pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:

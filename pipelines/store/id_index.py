@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.pipelines.store import parquet_files
-from rejse.pipelines.store.file_index import IDS, FileIndex, pairs
+from rejse.pipelines.store.file_index import FileIndex, pairs
+from rejse.pipelines.store.index_folders import IDS
 from rejse.pipelines.store.state_reader import plain
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Records, Words, records

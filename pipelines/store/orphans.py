@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rejse.pipelines.store import errors, parquet_files
+from rejse.pipelines.store import errors
 
 #: In the name of the folder of a table that was set aside because it cannot be read.
 SET_ASIDE = ".damaged-"
@@ -35,6 +35,8 @@ def _ever_committed(folder: Path) -> set[str]:
     """
     named = set()
     for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        from rejse.pipelines.store import parquet_files
+
         added = parquet_files.rows(checkpoint, ["add.path"]).column("add").combine_chunks()
         named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):

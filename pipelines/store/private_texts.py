@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rejse.pipelines.store import delta_store
-from rejse.transforms import published_tables
+
+#: The private tables.
+TABLES = ("texts", "texts_live")
 
 
 @contextmanager
@@ -25,12 +27,15 @@ def sweep(store: Path) -> list[str]:
 
     Call it only while holding the store's lock.
     """
+    present = [path for table in TABLES for path in sorted((store / table).glob("part-*.parquet"))]
+    if not present:
+        return []
     publications, removed = delta_store.listed(store), []
-    for table in published_tables.private():
+    for table in TABLES:
         version = publications[-1].versions.get(table, -1) if publications else -1
         named = set(delta_store.files(store, table, version))
-        for path in sorted((store / table).glob("part-*.parquet")):
-            if f"{table}/{path.name}" not in named:
+        for path in present:
+            if path.parent.name == table and f"{table}/{path.name}" not in named:
                 path.unlink(missing_ok=True)
                 removed.append(f"{table}/{path.name}")
     return removed

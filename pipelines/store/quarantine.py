@@ -16,12 +16,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store.delta_store import Publication, listed
-from rejse.transforms.columnar.arrays import arrow, valid
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FOLDER = "quarantine"
 _OURS = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})-[0-9a-f]{16}\.jsonl")
@@ -29,6 +30,8 @@ _OURS = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})-[0-9a-f]{16}\.jsonl")
 
 def write(store: Path, run_id: str, refused: pa.Table) -> None:
     """Write the raw payloads of rejects to a file that only its owner may read."""
+    from rejse.transforms.columnar.arrays import arrow, valid
+
     kept = refused.filter(arrow(valid(refused.column("payload"))))
     if not kept.num_rows:
         return
@@ -88,10 +91,15 @@ def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
 
     `keep` and `now` are in microseconds. Call it only while holding the store's lock.
     """
-    sweep(store, listed(store), keep, now)
+    _sweep(store, keep, now)
     try:
         yield
     finally:
+        _sweep(store, keep, now)
+
+
+def _sweep(store: Path, keep: int, now: int) -> None:
+    if _files(store):
         sweep(store, listed(store), keep, now)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: The column by whose values files are skipped.
+KEY = "customer_key"
 #: Customer keys are hexadecimal digits: all lie between these two.
 FIRST_KEY, LAST_KEY = "", "g"
 

@@ -36,10 +36,15 @@ def pointed(root: Path) -> int | None:
     return number(text.strip())
 
 
+def numbers(root: Path) -> list[int]:
+    """List the numbers of publications with a catalogue."""
+    catalogues = (number(place.name) for place in root.glob("catalog-*.duckdb"))
+    return [n for n in catalogues if n is not None]
+
+
 def highest(root: Path) -> int:
     """Return the highest number of a publication with a catalogue; 0 where there is none."""
-    catalogues = (number(place.name) for place in root.glob("catalog-*.duckdb"))
-    return max((n for n in catalogues if n is not None), default=0)
+    return max(numbers(root), default=0)
 
 
 def refuse_lost(root: Path, truth: str, newest: int | None, seen: int) -> None:

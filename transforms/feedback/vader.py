@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
+if TYPE_CHECKING:  # settings ask for the model's name where nothing is scored
+    import pyarrow as pa
 
-from rejse.transforms.feedback.sentiment import Sentiment
+    from rejse.transforms.feedback.sentiment import Sentiment
 
 #: Characters of a text that are scored: VADER is made for short texts, and its time grows with the
 #: square of their length (5,000 emoji take half a minute).
@@ -33,6 +33,10 @@ class Vader:
 
         VADER gives no confidence, so that it is NaN.
         """
+        import numpy as np
+
+        from rejse.transforms.feedback.sentiment import Sentiment
+
         return Sentiment(
             np.array([_value(text[:MOST]) for text in texts.to_pylist()], np.float64),
             np.full(len(texts), np.nan),

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from rejse.transforms.columnar.arrays import Bools, Ints
 
-from rejse.transforms.columnar.arrays import Bools, Ints
-
-NOTHING = np.iinfo(np.int64).min // 2
+NOTHING = -(2**62)
 #: Watermark of a source without events: the first time that Python and SQL can hold.
 NOTHING_SEEN = -62_135_596_800_000_000
 #: Watermark where every source is retired: no more events (the last time of Python).

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rejse.pipelines.config.field_types import SettingsError, expand
 from rejse.pipelines.runtime import signals
-from rejse.pipelines.sources.files import SourceError
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
+from rejse.pipelines.sources.listing import SourceError
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError

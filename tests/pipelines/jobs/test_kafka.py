@@ -16,9 +16,9 @@ from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.jobs.status import status
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.sources import shards
-from rejse.pipelines.sources.files import SourceError
 from rejse.pipelines.sources.kafka import broker as client
 from rejse.pipelines.sources.kafka.topics import Topic
+from rejse.pipelines.sources.listing import SourceError
 from rejse.pipelines.store import delta_store
 from tests.support import installation, kafka_broker, strategies
 from tests.support.increments import Arrivals, Order, contents, with_copies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -154,12 +155,30 @@ def content(con: duckdb.DuckDBPyConnection) -> list[list[tuple[object, ...]]]:
     return [con.execute(query).fetchall() for query in CONTENT]
 
 
+def test_an_earlier_publication_has_its_views_though_not_its_catalogue(tmp_path: Path) -> None:
+    check = {"mine": "select customer_key, promise_id, 'kept' as status from promises"}
+    seen = {}
+    for number, checks in enumerate(({}, {}, check, check), 1):
+        store_builder.published(tmp_path, number=number, promise_checks=checks)
+        with catalogue.connect(tmp_path) as opened:
+            seen[number] = [opened.execute(query).fetchall() for query in CONTENT]
+    here = sorted(path.name for path in tmp_path.glob("catalog-*"))
+    assert here == ["catalog-2.duckdb", "catalog-4.duckdb"], "the last of each kind"
+    for number, content_then in seen.items():
+        with catalogue.connect(tmp_path, number) as opened:
+            assert [opened.execute(query).fetchall() for query in CONTENT] == content_then
+            numbers = opened.execute("select max(publication) from publications").fetchall()
+            assert numbers == [(number,)]
+    assert sorted(path.name for path in tmp_path.glob("catalog-*")) == here
+
+
 def test_views_bound_over_stand_ins_are_those_bound_over_views(tmp_path: Path) -> None:
     files = (tmp_path / "plain.duckdb", tmp_path / "built.duckdb")
     config = {"storage_compatibility_version": catalogue_build.STORAGE}
     with duckdb.connect(str(files[0]), config=config) as con:
         con.execute("set timezone = 'UTC'")
-        catalogue_build.define_tables(con, tmp_path, {})
+        shapes = catalogue_build.define_tables(con, tmp_path, {})
+        con.execute(f"create macro catalogue_shapes() as '{json.dumps(shapes)}'")
         promise_checks.define(con, {})
         for script in catalogue_build.served():
             con.execute(script.text)

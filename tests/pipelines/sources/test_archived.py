@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.publication.catalogue import connect
-from rejse.pipelines.sources.files import SourceError
+from rejse.pipelines.sources.listing import SourceError
 from tests.support.installation import installation, lines, once, row
 
 

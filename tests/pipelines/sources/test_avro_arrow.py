@@ -14,10 +14,11 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.sources import read_messages
-from rejse.pipelines.sources.files import RawBatch, SourceError
+from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.kafka.avro import Avro
 from rejse.pipelines.sources.kafka.broker import BrokerError, Message
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
+from rejse.pipelines.sources.listing import SourceError
 from tests.support import schema_registry
 from tests.support.kafka_broker import free_port
 from tests.support.schema_registry import Registry

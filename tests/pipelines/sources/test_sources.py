@@ -13,8 +13,8 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.sources import files, read_parquet
-from rejse.pipelines.sources.files import SourceError
+from rejse.pipelines.sources import files, listing, read_parquet
+from rejse.pipelines.sources.listing import SourceError
 from rejse.transforms.ingest.rejects import REJECT_SCHEMA
 from tests.support import edge
 from tests.support.edge import RAW, json_lines, raw_rows
@@ -115,7 +115,7 @@ def test_positions_name_file_and_row(tmp_path: Path) -> None:
 
 def test_no_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"source crm: expected files at .*nothing"):
-        files.expect_files(source(tmp_path / "nothing-*.csv"))
+        listing.expect_files(source(tmp_path / "nothing-*.csv"))
     assert files.shards(source(tmp_path / "nothing-*.csv")) == []
 
 

@@ -18,7 +18,7 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.maintenance.erase import forget
-from rejse.pipelines.store import file_index, id_index
+from rejse.pipelines.store import id_index, index_folders
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.transforms.incremental.cross_customer_ids import records
 from tests.support import builders
@@ -183,7 +183,8 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     forget(made, "customer", PEOPLE[0])
     files = {path.stem for path in (made.store / "events").glob("*.parquet")}
     here = {
-        path.name.partition(".")[0] for path in (made.store / file_index.IDS / "events").iterdir()
+        path.name.partition(".")[0]
+        for path in (made.store / index_folders.IDS / "events").iterdir()
     }
     assert here <= files
     both = [row_on("07-02", name, identity=FIRST) for name in "xyz"]

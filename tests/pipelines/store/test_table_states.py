@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 
-from rejse.pipelines.store import delta_store
+from rejse.pipelines.store import delta_log, delta_store, log_replay
 from rejse.pipelines.store.errors import StoreDamagedError
 from tests.support import store_builder
 
@@ -59,3 +60,42 @@ def test_a_draft_of_another_writer_is_no_entry(store: Path) -> None:
     before = files(store)
     (store / LOG / "_commit_0123.json.tmp").write_text("{")
     assert files(store) == before
+
+
+def test_a_version_is_what_the_library_reads(store: Path) -> None:
+    for number in (2, 3):
+        store_builder.published(store, number=number)
+    store_builder.lengthen_logs(store)
+    delta_log.shorten(store, "journeys", delta_store.head(store, "journeys") - 2)
+    assert list((store / "journeys/_delta_log").glob("*.checkpoint.parquet"))
+    for table in ("events", "journeys", "promises", "publications"):
+        head = delta_store.head(store, table)
+        for version in {head, head - 1}:
+            state = log_replay.state(store, table, version)
+            opened = DeltaTable(str(store / table), version=version)
+            actions = opened.get_add_actions(flatten=True)
+            columns = [actions.column(name) for name in ("path", "num_records", "size_bytes")]
+            assert {(f.path, f.rows, f.bytes) for f in state.files} == {
+                (f"{table}/{path}", rows, size)
+                for path, rows, size in zip(*(c.to_pylist() for c in columns), strict=True)
+            }
+            assert state.columns == {field.name for field in opened.schema().fields}
+            assert state.version == version
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        '{"cdc": {"path": "x"}}',
+        '{"protocol": {"minReaderVersion": 3}}',
+        "{}",
+    ],
+    ids=["another action", "a later protocol", "no action"],
+)
+def test_what_rejse_does_not_write_is_left_to_the_library(
+    store: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    entry = store / LOG / FIRST
+    entry.write_text(f"{entry.read_text()}\n{action}\n")
+    monkeypatch.setattr(log_replay, "_opened", lambda store, table, version: (table, version))
+    assert log_replay.state(store, "events", 1) == ("events", 1)

@@ -1,0 +1,79 @@
+"""Find the files of a source, without opening any."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rejse.transforms.errors import MisuseError
+
+
+class SourceError(MisuseError):
+    """The files of a source cannot be found or read; the message says what to change."""
+
+
+class Source(Protocol):
+    """The settings of a source that are used here."""
+
+    @property
+    def name(self) -> str:
+        """Return the name of the source."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Return the globs of its files."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of a source.
+
+    `file` is its name in positions and reports: the path below the glob's fixed part.
+    """
+
+    source: str
+    path: Path
+    file: str
+
+
+def expect_files(source: Source) -> None:
+    """Raise SourceError where a glob of the source finds no file."""
+    for pattern in source.files:
+        if not _matching(pattern):
+            raise SourceError(
+                f"source {source.name}: expected files at {pattern}, found none;"
+                " correct `files` in rejse.toml"
+            )
+
+
+def files(source: Source) -> list[SourceFile]:
+    """Return the existing files of a source in a fixed order, each once."""
+    names: dict[Path, str] = {}
+    if not source.files:
+        return []
+    base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
+    for pattern in source.files:
+        for path in _matching(pattern):
+            names.setdefault(path.resolve(), path.relative_to(base).as_posix())
+    return [SourceFile(source.name, path, file) for path, file in sorted(names.items())]
+
+
+def _matching(pattern: str) -> list[Path]:
+    base = _fixed(pattern)
+    rest = Path(pattern).relative_to(base).as_posix()
+    matches = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
+    return [path for path in sorted(map(Path, matches)) if path.is_file()]
+
+
+def _fixed(pattern: str) -> Path:
+    """Return the part of a glob before its wildcards; names of existing folders count as plain."""
+    parts = Path(pattern).parts[:-1]
+    fixed = Path(*parts[:1])
+    for part in parts[1:]:
+        if glob.has_magic(part) and not (fixed / part).is_dir():
+            break
+        fixed /= part
+    return fixed
