@@ -46,12 +46,15 @@ def tune_allocator() -> None:
       another thread (100 MB);
     - jemalloc for Arrow where there is glibc: mimalloc, the default, keeps its own reserve beside
       glibc's (60 MB), and Arrow's many sizes fragment glibc's heap (60 MB, 5 % of all CPU);
+    - one thread of OpenBLAS: each has a buffer of its own and spins while it waits, which over our
+      small matrices takes more CPU than the work (`calibrate`: nine tenths of all);
     - a high trim threshold: glibc returns the top of the heap after every batch, only to fault it
       in again (10 % of all CPU).
     """
     libc = _libc()
     is_glibc = hasattr(libc, "mallopt")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc" if is_glibc else "system")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.meta_path.insert(0, _Unused(UNUSED - sys.modules.keys()))  # what is loaded stays
     logging.getLogger("apache_beam.io.mongodbio").setLevel(logging.ERROR)  # warns without pymongo
     if is_glibc:

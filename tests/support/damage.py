@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.cli import main
 from rejse.pipelines.config import settings
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import delta_store
@@ -22,12 +25,12 @@ FIRST = 1_770_000_000_000_000
 
 
 def run_in_process(
-    place: Path, *before: str, limit: Callable[[], None] | None = None, more: Sequence[str] = ()
+    place: Path, *before: str, limit: Callable[[], None] | None = None
 ) -> tuple[int, str, str]:
     """`rejse run --json` in a process of its own: exit code, status, message."""
     command = [
         *before, sys.executable, "-m", "rejse.pipelines.cli.main", "run", "-c", str(place),
-        "--json", "--complete-until", "crm=2027-01-15", *more,
+        "--json", "--complete-until", "crm=2027-01-15",
     ]  # fmt: skip
     env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     if limit is not None:  # under it Python writes compiled modules in part, and trusts them later
@@ -36,9 +39,20 @@ def run_in_process(
         command, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
     )
     assert done.stdout.count("\n") == 1, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["exit_code"] == done.returncode
-    return done.returncode, answer["status"], answer.get("message", "")
+    return _ended(done.returncode, done.stdout)
+
+
+def run_here(place: Path, *more: str) -> tuple[int, str, str]:
+    """The same in this process, where no limit is to be set."""
+    with redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit) as left:
+        main.main(["run", "-c", str(place), "--json", "--complete-until", "crm=2027-01-15", *more])
+    return _ended(int(str(left.value.code)), out.getvalue())
+
+
+def _ended(code: int, out: str) -> tuple[int, str, str]:
+    answer = json.loads(out)
+    assert answer["exit_code"] == code
+    return code, answer["status"], answer.get("message", "")
 
 
 def served_counts(place: Path) -> list[tuple[object, ...]]:

@@ -1,8 +1,8 @@
 """Erasures that die at a boundary, each in a process of its own, and what finishes them.
 
-`python -m tests.support.erasing_faults FOLDER BOUNDARY...` makes a store, prints a line of
-JSON about the undisturbed erasure, then one about each killed one: it is finished by a
-run at even boundaries, by another `forget` at odd ones.
+`python -m tests.support.erasing_faults FOLDER` makes a store, prints a line of JSON about the
+undisturbed erasure, reads boundaries from standard input, then prints a line about each killed one:
+it is finished by a run at odd boundaries, by another `forget` at even ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.config.settings import load
-from rejse.pipelines.maintenance.erase import REQUEST, forget
+from rejse.pipelines.maintenance.erase import DRAWN, REQUEST, forget
 from rejse.pipelines.store import delta_store, quarantine
 from tests.support import erasing, faults
 
@@ -27,19 +27,19 @@ def made(place: Path) -> bool:
     """A store in a folder of its own."""
     place.mkdir()
     erasing.history(place, customers=6)
+    (place / "report.html").write_text(f"{DRAWN} {erasing.pseudonym()}")
     return True
 
 
 def state_of(place: Path) -> dict[str, Any]:
     """What is left of the erased, and a hash of the rows of all others."""
     there = load(place)
-    (place / "report.html").unlink(missing_ok=True)  # it is drawn of other publications
     rows = erasing.contents(there)
     left = erasing.files_with(place / "store", erasing.WHO, erasing.pseudonym(), erasing.WORD)
     return {
         "others": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "left": sorted(name for names in left.values() for name in names),
-        "waits": (there.store / REQUEST).exists(),
+        "waits": (there.store / REQUEST).exists() or (place / "report.html").exists(),
         "publications": len(delta_store.publications(there.store)),
     }
 
@@ -69,13 +69,13 @@ def finished(place: Path, at: int) -> dict[str, Any]:
     return {"waited": waited, "done": done, **state_of(place)}
 
 
-def main(folder: Path, kills: list[str]) -> None:
+def main(folder: Path) -> None:
     """Tell of one erasure that is left alone, and of each that is killed."""
     place, kept = folder / "place", folder / "kept"
     faults.forked(lambda: made(place))
     shutil.copytree(place, kept)
     print(json.dumps(faults.forked(lambda: undisturbed(place))), flush=True)
-    for at in map(int, kills):
+    for at in map(int, sys.stdin.read().split()):
         shutil.rmtree(place)
         shutil.copytree(kept, place)
         faults.forked(lambda at=at: disturbed(place, at))  # type: ignore[misc]
@@ -84,4 +84,4 @@ def main(folder: Path, kills: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]))

@@ -1,9 +1,10 @@
 """Runs that die, each in a process of its own: at a boundary, or at some moment.
 
 A process that uses neither engine nor store itself forks every run, so that each is as fresh as
-one of a scheduler, and cheap. `python -m tests.support.faults FOLDER KILL...` prints a
-line of JSON about the undisturbed run, then one about each kill: a number is a boundary (before
-its call), a share such as 0.25 the moment after that share of the undisturbed run's time.
+one of a scheduler, and cheap. `python -m tests.support.faults FOLDER` prints a line of JSON about
+the undisturbed run, reads kills from standard input, then prints a line about each: a number is a
+boundary (before its call), a share such as 0.25 the moment after that share of the undisturbed
+run's time.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def recovered(installed: settings.Settings) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main(folder: Path, kills: list[str]) -> None:
+def main(folder: Path) -> None:
     """Publish `folder` once, let `b.later` come, and kill the run over both again and again."""
     installed = settings.load(folder)
     forked(lambda: once(installed, FIRST))
@@ -155,7 +156,7 @@ def main(folder: Path, kills: list[str]) -> None:
 
     whole = forked(lambda: undisturbed(copied()))
     print(json.dumps({"first": first, **whole}), flush=True)
-    for kill in kills:
+    for kill in sys.stdin.read().split():
         copy = copied()
         survived = forked(
             lambda copy=copy, kill=kill: disturbed(copy, kill, whole["seconds"]) or True
@@ -165,7 +166,7 @@ def main(folder: Path, kills: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]))
 
 
 def spoil_scores(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -149,20 +150,27 @@ def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path
     assert superseded == sorted((old, journey) for (old,) in before)
 
 
-@pytest.mark.parametrize("owner", ["ann", "ben", "cai", "dan"])
-def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
-    tmp_path: Path, owner: str
-) -> None:
-    """The other row is not stored any more: no link may say that it should have stayed."""
+@pytest.fixture(scope="module")
+def two_devices(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transcript, Path]:
+    """An event of two devices, and a store of it."""
     event = {"id": "x", "identitytype": "device", "activity": "one", "time": "1h"}
-    link = [{"previous": "device d1", "is": f"customer {owner}"}]
     two = tuple({**event, "customer": name} for name in ("d1", "d2"))
     transcript = replace(transcript_named(ROTATING), links=(), events=two)
-    (tmp_path / "store").mkdir()
-    arrivals = started_arrivals(tmp_path / "store", transcript, ())
-    settings = put_links(tmp_path / "store", transcript, link)
+    folder = tmp_path_factory.mktemp("devices")
+    started_arrivals(folder, transcript, ())
+    return transcript, folder
+
+
+@pytest.mark.parametrize("owner", ["ann", "ben", "cai", "dan"])
+def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
+    two_devices: tuple[Transcript, Path], tmp_path: Path, owner: str
+) -> None:
+    """The other row is not stored any more: no link may say that it should have stayed."""
+    transcript, made = two_devices
+    link = [{"previous": "device d1", "is": f"customer {owner}"}]
+    settings = put_links(Path(shutil.copytree(made, tmp_path / "store")), transcript, link)
     run(settings, RunRequest("reconcile"))
-    assert fetch(arrivals.settings, "select count(*) from events") == [(1,)]
+    assert fetch(settings, "select count(*) from events") == [(1,)]
     assert (
         tables_that_differ(batch(tmp_path / "batch", transcript, link), contents(settings)) == set()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from tests.support import store_builder
 MARCH = datetime(2026, 3, 6, tzinfo=UTC)
 
 
-def scattered(root: Path) -> delta_store.Publication:
-    """A publication whose tables have three files, too unequal for a run to join them."""
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("scattered")
     evidence = [{"kind": "transfer", "severity": 0.2, "at": 0, "owner": "Care"}]
     with publish.writing(root) as writer:
         files = [
@@ -32,7 +34,14 @@ def scattered(root: Path) -> delta_store.Publication:
                 ),
             )
         ]
-        return publish.publish(writer, files, store_builder.run_of(1), audit=None)
+        publish.publish(writer, files, store_builder.run_of(1), audit=None)
+    return root
+
+
+@pytest.fixture
+def scattered(made: Path, tmp_path: Path) -> Path:
+    """A store whose tables have three files, too unequal for a run to join them."""
+    return Path(shutil.copytree(made, tmp_path / "store"))
 
 
 def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple[object, ...]]]:
@@ -43,19 +52,20 @@ def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple
         }
 
 
-def test_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
-    before = scattered(tmp_path)
-    rows = contents(tmp_path)
-    done = compact.compact(tmp_path)
+def test_small_files_become_one_with_the_same_rows(scattered: Path) -> None:
+    before = delta_store.latest(scattered)
+    assert before is not None
+    rows = contents(scattered)
+    done = compact.compact(scattered)
     assert (done.status, done.publication) == ("published", 2)
     assert done.tables["steps"] == compact.Rewritten(3, 1, 0)
-    assert contents(tmp_path) == rows
-    after = delta_store.latest(tmp_path)
+    assert contents(scattered) == rows
+    after = delta_store.latest(scattered)
     assert after is not None
-    assert len(delta_store.files(tmp_path, "steps", after.versions["steps"])) == 1
+    assert len(delta_store.files(scattered, "steps", after.versions["steps"])) == 1
     assert (after.rows, after.fingerprint) == (before.rows, before.fingerprint)
     assert after.versions["runs"] == before.versions["runs"]
-    assert contents(tmp_path, 1) == rows, "the earlier publication names its own files"
+    assert contents(scattered, 1) == rows, "the earlier publication names its own files"
 
 
 def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
@@ -80,12 +90,11 @@ def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
         assert keys == sorted(keys)
 
 
-def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
-    scattered(tmp_path)
-    compact.compact(tmp_path)
-    again = compact.compact(tmp_path)
+def test_a_second_compaction_has_nothing_to_do(scattered: Path) -> None:
+    compact.compact(scattered)
+    again = compact.compact(scattered)
     assert (again.status, again.publication, again.tables) == ("nothing_new", 2, {})
-    assert len(delta_store.publications(tmp_path)) == 2
+    assert len(delta_store.publications(scattered)) == 2
 
 
 def test_small_files_are_joined_up_to_a_full_one() -> None:
@@ -100,42 +109,39 @@ def test_no_publication_is_no_compaction(tmp_path: Path) -> None:
         compact.compact(tmp_path)
 
 
-def test_what_a_crashed_run_committed_is_not_joined(tmp_path: Path) -> None:
-    scattered(tmp_path)
-    rows = contents(tmp_path)
-    with publish.writing(tmp_path):
-        files = store_builder.staged(tmp_path, store_builder.journey(9, [{}]))
+def test_what_a_crashed_run_committed_is_not_joined(scattered: Path) -> None:
+    rows = contents(scattered)
+    with publish.writing(scattered):
+        files = store_builder.staged(scattered, store_builder.journey(9, [{}]))
         for file in files:
             shape = published_tables.schema(file.table)
-            delta_store.commit(tmp_path, file.table, [file], shape, "crashed", 2)
-    compact.compact(tmp_path)
-    assert contents(tmp_path) == rows
+            delta_store.commit(scattered, file.table, [file], shape, "crashed", 2)
+    compact.compact(scattered)
+    assert contents(scattered) == rows
 
 
-def test_rows_past_their_retention_go_with_their_journey(tmp_path: Path) -> None:
-    scattered(tmp_path)
+def test_rows_past_their_retention_go_with_their_journey(scattered: Path) -> None:
     now = int(MARCH.timestamp() * 1_000_000)
     settings = RetentionSettings.model_validate(
         {"tables": {"journeys": "3d", "friction_evidence": "1d"}}
     )
-    done = compact.compact(tmp_path, settings.since(now))
+    done = compact.compact(scattered, settings.since(now))
     # journeys 1 to 7 end on 3 to 9 March at 10; kept are those from the 4th on, evidence the 6th
     assert done.tables["journeys"] == compact.Rewritten(3, 1, 1)
-    seen = contents(tmp_path)
+    seen = contents(scattered)
     assert {name: len(rows) for name, rows in seen.items()} == {
         "events": 14, "journeys": 6, "steps": 12, "sessions": 12, "friction_evidence": 4, "runs": 1,
     }  # fmt: skip
-    latest = delta_store.latest(tmp_path)
+    latest = delta_store.latest(scattered)
     assert latest is not None and latest.rows["steps"] == 12
-    assert len(contents(tmp_path, 1)["journeys"]) == 7
+    assert len(contents(scattered, 1)["journeys"]) == 7
 
 
-def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:
-    scattered(tmp_path)
+def test_a_table_whose_rows_are_all_too_old_is_empty(scattered: Path) -> None:
     settings = RetentionSettings.model_validate({"tables": {"journeys": "1d", "events": "1d"}})
     late = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
-    compact.compact(tmp_path, settings.since(late))
-    assert not any(contents(tmp_path)[name] for name in ("events", "journeys", "steps"))
+    compact.compact(scattered, settings.since(late))
+    assert not any(contents(scattered)[name] for name in ("events", "journeys", "steps"))
 
 
 @pytest.mark.parametrize(

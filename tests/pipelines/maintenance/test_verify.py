@@ -17,7 +17,7 @@ from rejse.pipelines.store import checksums, delta_store, lock
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.transforms import published_tables
 from tests.support import store_builder
-from tests.support.damage import data_file, made, place, run_in_process, served_counts
+from tests.support.damage import data_file, made, place, run_here, served_counts
 
 __all__ = ["made", "place"]  # fixtures
 
@@ -68,8 +68,13 @@ def broken(path: Path, how: Callable[[Path], None]) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    store_builder.published(tmp_path)
-    return tmp_path
+    return store_builder.copied(tmp_path / "store")
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> Path:
+    """A store with a second publication."""
+    return store_builder.copied(tmp_path / "twice", 2)
 
 
 def journeys(root: Path, number: int | None = None) -> list[tuple[int, ...]]:
@@ -80,14 +85,13 @@ def journeys(root: Path, number: int | None = None) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("how", BREAKS)
 def test_a_broken_catalogue_is_made_anew_by_its_reader(
-    root: Path, how: Callable[[Path], None]
+    twice: Path, how: Callable[[Path], None]
 ) -> None:
-    store_builder.published(root, number=2)
-    broken(catalogue.path(root, 2), how)
+    broken(catalogue.path(twice, 2), how)
     for number in (2, 1):
-        assert journeys(root, number) == [(3, number)]
-    assert catalogue.is_whole(catalogue.path(root, 2)), "the current one is put back"
-    assert journeys(root) == [(3, 2)]
+        assert journeys(twice, number) == [(3, number)]
+    assert catalogue.is_whole(catalogue.path(twice, 2)), "the current one is put back"
+    assert journeys(twice) == [(3, 2)]
 
 
 @pytest.mark.parametrize("how", BREAKS)
@@ -120,7 +124,7 @@ def test_commands_go_on_with_a_broken_catalogue(
         assert (code, json.loads(out)) == (0, [{"one": 1}])
         assert served_counts(place) == seen
     broken(catalogue.path(place / "store", 1), spoiled)
-    assert run_in_process(place)[:2] == (0, "published")
+    assert run_here(place)[:2] == (0, "published")
 
 
 def lost_folder(root: Path) -> None:
@@ -150,8 +154,8 @@ LOSSES = (lost_folder, lost_entry, lost_log, torn_log, lost_with_caches)
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_publications_that_were_lost_are_missed(root: Path, lose: Callable[[Path], None]) -> None:
-    store_builder.published(root, number=2)
+def test_publications_that_were_lost_are_missed(twice: Path, lose: Callable[[Path], None]) -> None:
+    root = twice
     lose(root)
     with pytest.raises(StoreDamagedError, match=r"expected .*publications.* backup") as raised:
         store_builder.published(root, number=3)
@@ -190,8 +194,8 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
         report = json.loads(out)
         assert (code, report["status"]) == (74, "store_failed")
         assert "publications" in report["message"] and "rejse run --rebuild" in report["message"]
-    assert run_in_process(place, more=("--rebuild",))[:2] == (0, "published")
-    assert run_in_process(place)[:2] == (0, "nothing_new")
+    assert run_here(place, "--rebuild")[:2] == (0, "published")
+    assert run_here(place)[:2] == (0, "nothing_new")
     query = "select (select count(*) from erasures), max(publication) from publications"
     code, out = asked(capsys, "sql", "-c", str(place), "--csv", query)
     assert out.splitlines()[1] == "1,3", "who was erased stays so"
@@ -206,9 +210,9 @@ def test_a_name_tells_the_checksum_of_its_file(tmp_path: Path) -> None:
 
 
 def flipped(path: Path) -> None:
-    """Another value of the same length, as `copy` over a file or a bad disk leaves it."""
+    """Another value of the same length in the first rows, as a bad disk leaves it."""
     whole = bytearray(path.read_bytes())
-    whole[len(whole) // 3] ^= 1
+    whole[64] ^= 1
     path.write_bytes(whole)
 
 
@@ -284,6 +288,25 @@ def test_a_catalogue_with_other_files_is_named(root: Path) -> None:
     assert {"catalog-2.duckdb: journeys", "catalog-2.duckdb: publications"} <= {
         damaged.place for damaged in verification.damaged
     }
+
+
+@pytest.mark.parametrize(
+    ("view", "change"),
+    [
+        ("v_relief", "create table gone as select 1; create or replace view v_relief as from gone;"
+         "drop table gone"),
+        ("v_by_touchpoint", "drop macro wilson_centre"),
+        ("v_by_touchpoint", "create or replace view v_journeys as select 1 as number"),
+    ],
+)  # fmt: skip
+def test_a_view_that_does_not_bind_is_named(root: Path, view: str, change: str) -> None:
+    """A view of another text, views over a macro that is gone, or over other columns."""
+    file = catalogue.path(root, 1)
+    broken(file, lambda _: None)
+    with duckdb.connect(str(file)) as con:
+        con.execute(change)
+    named = {damaged.place for damaged in verify.verify(root, 1).damaged}
+    assert f"{file.name}: {view}" in named and f"{file.name}: v_steps" not in named
 
 
 def test_the_commands_say_what_is_damaged(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,6 +53,23 @@ assert pa.array(["x"] * 99).nbytes and pa.default_memory_pool().backend_name == 
 def test_arrow_has_memory_of_its_own_and_says_nothing_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", POOL], capture_output=True, text=True, check=True)
     assert not done.stderr
+
+
+THREADS = """
+from pathlib import Path
+from rejse.pipelines.runtime import process_limits
+process_limits.tune_allocator()
+import numpy as np
+np.ones((300, 300)) @ np.ones((300, 300))
+print(len(list(Path("/proc/self/task").iterdir())))
+"""
+
+
+def test_small_matrices_are_multiplied_by_one_thread() -> None:
+    env = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
 
 
 OPEN_FILES = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock
 from rejse.pipelines.store.lock import AnotherWriter
-from tests.support import store_builder
+from tests.support import processes, store_builder
 from tests.support.law import SOAK
 from tests.support.store_builder import joined, journey, run_of, staged
 
@@ -25,7 +24,7 @@ COUNTS = (
     " (select count(*) from events), (select count(*) from runs),"
     " (select rows['journeys'] from publications order by publication desc limit 1)"
 )
-spawn = multiprocessing.get_context("spawn")
+forks = processes.forking("tests.support.store_builder", "rejse.pipelines.publication.catalogue")
 
 
 def _reads(root: str, reads: Any, is_over: Any, results: Any) -> None:
@@ -48,9 +47,9 @@ def _world(n: int) -> store_builder.Rows:
 
 def test_readers_see_one_publication_or_the_next_never_a_mixture(tmp_path: Path) -> None:
     store_builder.published(tmp_path, _world(1))
-    reads, is_over, results = spawn.Semaphore(0), spawn.Event(), spawn.Queue()
+    reads, is_over, results = forks.Semaphore(0), forks.Event(), forks.Queue()
     readers = [
-        spawn.Process(target=_reads, args=(str(tmp_path), reads, is_over, results))
+        forks.Process(target=_reads, args=(str(tmp_path), reads, is_over, results))
         for _ in range(READERS)
     ]
     for reader in readers:
@@ -80,9 +79,9 @@ def test_a_mixture_would_be_seen(tmp_path: Path) -> None:
     rows = _world(2)
     rows["steps"].pop()
     store_builder.published(tmp_path, rows)
-    is_over, results = spawn.Event(), spawn.Queue()
+    is_over, results = forks.Event(), forks.Queue()
     is_over.set()
-    _reads(str(tmp_path), spawn.Semaphore(0), is_over, results)
+    _reads(str(tmp_path), forks.Semaphore(0), is_over, results)
     assert results.get(timeout=60) == (1, [(2, 1, 2, 1, 2)], [2])
 
 
@@ -123,9 +122,9 @@ def test_of_eight_writers_at_once_one_wins_and_the_others_are_told(
     tmp_path: Path, work: Any
 ) -> None:
     store_builder.published(tmp_path, _world(1))
-    barrier, results = spawn.Barrier(WRITERS, timeout=600), spawn.Queue()
+    barrier, results = forks.Barrier(WRITERS, timeout=600), forks.Queue()
     writers = [
-        spawn.Process(target=work, args=(str(tmp_path), n, ROUNDS, barrier, results))
+        forks.Process(target=work, args=(str(tmp_path), n, ROUNDS, barrier, results))
         for n in range(WRITERS)
     ]
     for writer in writers:

@@ -19,7 +19,7 @@ from rejse.pipelines.cli import exit_codes, main
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.store import delta_store, errors
 from rejse.transforms.errors import StoreError
-from tests.support.damage import data_file, made, place, run_in_process, served_counts
+from tests.support.damage import data_file, made, place, run_here, run_in_process, served_counts
 from tests.support.strict import absent
 
 __all__ = ["made", "place"]  # fixtures
@@ -36,7 +36,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(place: Path, most: int) -> None:
     assert "make room and run again" in message
     assert served_counts(place) == seen
     assert not list((place / "store").glob(".scratch-*"))
-    code, status, _ = run_in_process(place)
+    code, status, _ = run_here(place)
     assert (code, status) == (0, "published")
     assert served_counts(place) != seen
 
@@ -62,7 +62,7 @@ def test_a_data_file_that_is_gone_is_named(place: Path) -> None:
     (path, *_) = delta_store.files(place / "store", "events", latest.versions["events"])
     (place / "store" / path).unlink()
     seen = served_counts(place)
-    code, status, message = run_in_process(place)
+    code, status, message = run_here(place)
     assert (code, status) == (74, "store_failed")
     assert path in message and "rejse run --rebuild" in message
     assert served_counts(place) == seen, "what does not need the file is served on"
@@ -81,13 +81,13 @@ def test_a_data_file_in_pieces_is_named(place: Path, table: str) -> None:
     path = data_file(place, table)
     whole = shortened(path)
     shutil.rmtree(place / "store" / ".keys", ignore_errors=True)
-    code, status, message = run_in_process(place)
+    code, status, message = run_here(place)
     assert (code, status) == (74, "store_failed"), message
     assert f"expected the file {path} as it was written, came a damaged one (" in message
     assert "from a backup" in message
     assert ("--rebuild" in message) == (table != "runs"), "no source tells of earlier runs"
     path.write_bytes(whole)
-    assert run_in_process(place)[:2] == (0, "published")
+    assert run_here(place)[:2] == (0, "published")
 
 
 def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
@@ -96,7 +96,7 @@ def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
     whole[4:400] = b"\xff" * 396
     path.chmod(0o600)
     path.write_bytes(whole)
-    code, status, message = run_in_process(place)
+    code, status, message = run_here(place)
     assert (code, status) == (74, "store_failed"), message
     assert str(path) in message
 
@@ -104,8 +104,8 @@ def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
 def test_what_the_sources_hold_heals_a_store_in_pieces(place: Path) -> None:
     for table in ("events", "journeys_live"):
         shortened(data_file(place, table))
-    assert run_in_process(place, more=("--rebuild",))[:2] == (0, "published")
-    assert run_in_process(place)[:2] == (0, "nothing_new")
+    assert run_here(place, "--rebuild")[:2] == (0, "published")
+    assert run_here(place)[:2] == (0, "nothing_new")
 
 
 @pytest.mark.parametrize("command", ("compact", "forget"))
@@ -144,12 +144,12 @@ def test_a_log_in_pieces_is_named(place: Path, table: str) -> None:
     entry = max(log.glob("*.json"))
     whole = entry.read_bytes()
     entry.write_bytes(whole[: len(whole) // 2])
-    code, status, message = run_in_process(place)
+    code, status, message = run_here(place)
     assert (code, status) == (74, "store_failed")
     assert str(log) in message and "from a backup" in message
     assert served_counts(place) == seen, "catalogues name their files themselves"
     entry.write_bytes(whole)
-    assert run_in_process(place)[:2] == (0, "published")
+    assert run_here(place)[:2] == (0, "published")
 
 
 def test_other_faults_are_not_the_disk(tmp_path: Path) -> None:
