@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -52,6 +53,22 @@ assert pa.array(["x"] * 99).nbytes and pa.default_memory_pool().backend_name == 
 def test_arrow_has_memory_of_its_own_and_says_nothing_of_it() -> None:
     done = subprocess.run([sys.executable, "-c", POOL], capture_output=True, text=True, check=True)
     assert not done.stderr
+
+
+THREADS = """
+import os
+from rejse.pipelines.runtime import process_limits
+process_limits.limit_threads()
+import numpy
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+def test_numerical_libraries_keep_to_one_thread() -> None:
+    inherited = {k: v for k, v in os.environ.items() if k not in process_limits.SINGLE_THREADED}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=inherited)
+    assert done.stdout.split() == ["1"]
 
 
 OPEN_FILES = """
