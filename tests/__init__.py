@@ -1,5 +1,5 @@
-"""Tests, in processes whose matrices are too small for more than one thread."""
+"""Tests of rejse. Numerical libraries, loaded later, keep to one thread as in its commands."""
 
-import os
+from rejse.pipelines.runtime import process_limits
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported
+process_limits.limit_threads()

@@ -132,12 +132,25 @@ NEXT: dict[str, tuple[Log, Log]] = {
 }  # fmt: skip
 
 
-def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, list[Any], list[Any]]:
-    """The area, what it compares and all evidence, for ten customers of each log."""
+def events_of(target: str, name: str, logs: tuple[Log, Log]) -> list[dict[str, Any]]:
+    """Events of ten customers of each log, in journeys of a type of their own."""
+    return [
+        {**event, "customer": f"{target}-{name}-{side}{n}", "id": f"{target}-{name}-{side}{n}-{at}",
+         "case_id": f"{side}{n}", "journey_type": f"{target} {name}"}
+        for (side, log), n in product(enumerate(logs), range(EACH))
+        for at, event in enumerate(log)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """What is served of all logs: areas, what they compare, and all evidence."""
+    root = tmp_path_factory.mktemp("circles")
     events = [
-        {**event, "customer": f"{side}{n}", "id": f"{side}{n}-{place}", "case_id": f"{side}{n}"}
-        for (side, log), n in product(enumerate((nothing, something)), range(EACH))
-        for place, event in enumerate(log)
+        event
+        for target, logs_by_name in (("bad_end", ENDS), ("repeat_contact", NEXT))
+        for name, logs in logs_by_name.items()
+        for event in events_of(target, name, logs)
     ]
     past = {"time": "-60d", "customer": "past", "intent": "old"}
     rules = Rules(default_type=JourneyType(handoff_due=MINUTE))
@@ -145,17 +158,27 @@ def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, li
     names = ("journeys", "steps", "sessions", "friction_evidence")
     until = {"crm": builders.micros(builders.moment("400d"))}
     rows = {name: made[name].to_pylist() for name in names}
-    store_builder.published(at, rows, frontiers=until)
-    scored = {
-        "bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
-        " where is_bad_end is not null",
-        "repeat_contact": "select journey_id, hazard, is_repeated as is_hit from v_scored_contacts",
-    }
-    with catalogue.connect(at) as opened:
-        [area] = table(
-            opened, f"from v_validity_auc where target = '{target}' and ended_month is null"
-        )
-        return area, table(opened, scored[target]), table(opened, "from v_friction_evidence")
+    store_builder.published(root, rows, frontiers=until)
+    with catalogue.connect(root) as opened:
+        return {
+            "areas": table(opened, "from v_validity_auc where ended_month is null"),
+            "ends": table(
+                opened,
+                "select journey_id, journey_type, hazard_apart, is_bad_end as is_hit"
+                " from v_scored_ends where is_bad_end is not null",
+            ),
+            "evidence": table(opened, "from v_friction_evidence"),
+        }
+
+
+def area_of(served: Mapping[str, list[Any]], target: str, name: str) -> Any:
+    """The area of what a log is compared by."""
+    [area] = [
+        row
+        for row in served["areas"]
+        if (row["target"], row["journey_type"]) == (target, f"{target} {name}")
+    ]
+    return area
 
 
 def hazards(name: str, scored: list[Any], evidence: list[Any]) -> dict[bool, set[float]]:
@@ -172,28 +195,30 @@ def hazards(name: str, scored: list[Any], evidence: list[Any]) -> dict[bool, set
 
 
 @pytest.mark.parametrize("name", sorted(ENDS))
-def test_an_end_that_makes_its_own_friction_proves_nothing(tmp_path: Path, name: str) -> None:
-    area, scored, evidence = served(tmp_path, *ENDS[name], "bad_end")
-    sides = hazards(name, scored, evidence)
+def test_an_end_that_makes_its_own_friction_proves_nothing(
+    served: Mapping[str, list[Any]], name: str
+) -> None:
+    scored = [row for row in served["ends"] if row["journey_type"] == f"bad_end {name}"]
+    sides = hazards(name, scored, served["evidence"])
     assert min(sides[True]) > max(sides[False]) or max(sides[True]) < min(sides[False]), "a circle"
+    area = area_of(served, "bad_end", name)
     assert (area["n_hits"], area["n_others"], area["auc"]) == (EACH, EACH, None)
     assert name in area["left_out"]
 
 
 @pytest.mark.parametrize("name", sorted(NEXT))
 def test_a_next_contact_that_makes_earlier_friction_proves_nothing(
-    tmp_path: Path, name: str
+    served: Mapping[str, list[Any]], name: str
 ) -> None:
-    area, _, _ = served(tmp_path, *NEXT[name], "repeat_contact")
+    area = area_of(served, "repeat_contact", name)
     assert (area["n_hits"], area["n_others"], area["auc"]) == (EACH, EACH, None)
     assert name in area["left_out"]
 
 
-def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> set[Any]:
+def pieces(ctx: JourneyContext, name: str, until: Mapping[str, int] | None = None) -> set[Any]:
     """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is; of
     the events in `until` only, where it had happened by the time given there.
     """
-    ctx = context_of(t)
     evidence, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
     heavy = np.round(evidence.weight * evidence.intensity * evidence.confidence, 9).tolist()
     rows = zip(evidence.row, ctx.steps.first[evidence.step], heavy, evidence.time, strict=True)
@@ -218,8 +243,8 @@ def ended(t: Transcript, outcome: str) -> Transcript:
 def test_no_kind_in_the_test_of_ends_sees_how_it_ended(seed: int) -> None:
     """Of two logs that differ by their last outcomes alone, each such kind finds the same."""
     t = strategies.many(seed, 400)
-    seen = {name for name in KINDS if pieces(ended(t, "informed"), name)
-            != pieces(ended(t, "error"), name)}  # fmt: skip
+    good, bad = (context_of(ended(t, outcome)) for outcome in ("informed", "error"))
+    seen = {name for name in KINDS if pieces(good, name) != pieces(bad, name)}
     assert seen <= {name for name, spec in KINDS.items() if "bad_end" in spec.circular_with}
     assert {"dead_end", "channel_fallback", "repeat_contact"} <= seen
 
@@ -247,7 +272,8 @@ def of_one_thread(seed: int) -> tuple[Transcript, Transcript, dict[str, int]]:
 @pytest.mark.parametrize("seed", range(41, 44))
 def test_no_kind_in_the_test_of_repeats_sees_what_follows(seed: int) -> None:
     """What had happened by the end of a contact is the same, whatever came after it."""
-    whole, some, until = of_one_thread(seed)
+    *logs, until = of_one_thread(seed)
+    whole, some = map(context_of, logs)
     seen = {name for name in KINDS if pieces(whole, name, until) != pieces(some, name, until)}
     assert seen <= {name for name, spec in KINDS.items() if "repeat_contact" in spec.circular_with}
     assert {"dead_end", "transfer", "handoff_dropped", "promise_broken"} <= seen

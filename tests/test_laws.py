@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.schema.parameters import WEIGHTS
@@ -23,10 +23,12 @@ from tests.support.law import examples
 from tests.support.oracle_agreement import mismatches, smallest_mismatch
 from tests.support.transcript import Transcript, operational_of
 
+#: Few small logs, for each takes a whole call; what many customers have is in one log of them.
 QUICK = settings(
-    max_examples=examples(40),
+    max_examples=examples(12),
     suppress_health_check=list(HealthCheck),
 )
+MANY = strategies.many(3, 60)
 SCORES = settings(max_examples=examples(200))
 Tables = Mapping[str, pa.Table]
 
@@ -43,6 +45,7 @@ def content(tables_found: Tables) -> dict[str, list[dict[str, Any]]]:
 
 @QUICK
 @given(strategies.transcripts(), st.randoms(use_true_random=False))
+@example(MANY, random.Random(3))
 def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) -> None:
     events = builders.table(t.events)
     order = list(range(events.num_rows))
@@ -52,6 +55,7 @@ def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) 
 
 @QUICK
 @given(strategies.transcripts(), st.integers(1, 3))
+@example(MANY, 2)
 def test_chunks_change_nothing(t: Transcript, size: int) -> None:
     events = builders.table(t.events)
     chunked = pa.Table.from_batches(
@@ -63,6 +67,7 @@ def test_chunks_change_nothing(t: Transcript, size: int) -> None:
 
 @QUICK
 @given(strategies.transcripts(), st.integers(1, 7))
+@example(MANY, 7)
 def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None:
     events = builders.table(t.events)
     group = np.array(events.column("bucket").to_pylist()) % groups
@@ -85,6 +90,7 @@ def _nothing() -> Transcript:
 
 @QUICK
 @given(strategies.transcripts())
+@example(MANY)
 def test_rows_keep_their_declarations(t: Transcript) -> None:
     scored = score_transcript(t, builders.table(t.events))
     for name, table in tables().items():
@@ -104,6 +110,7 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 
 @QUICK
 @given(strategies.transcripts())
+@example(MANY)
 def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
     contents = content(score_transcript(t, builders.table(t.events)))
     for journey in contents["journeys"]:

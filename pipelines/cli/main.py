@@ -75,6 +75,7 @@ def main(args: list[str] | None = None) -> None:
     if args is None:  # a process of our own, not a call from a test or a notebook
         signals.heed(close)
         process_limits.tune_allocator()
+        process_limits.limit_threads()
         _keep_called(given)
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")

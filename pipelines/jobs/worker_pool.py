@@ -19,14 +19,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, Protocol
 
-from rejse.pipelines.runtime import signals
+from rejse.pipelines.runtime import process_limits, signals
 from rejse.transforms.errors import RejseError
 
 PROGRAM = "rejse.pipelines.jobs.worker_process"
 #: Rows for each process of a pool: with fewer its start costs more than it gains.
 ROWS_PER_WORKER = 100_000
-#: Threads of libraries in a worker: the workers themselves use all cores.
-SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 class WorkerDiedError(RejseError):
@@ -122,7 +120,7 @@ class Pool:
         self._process = subprocess.Popen(
             [sys.executable, "-m", PROGRAM, *map(str, theirs)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=theirs, process_group=0,
-            env={**os.environ, **SINGLE_THREADED},
+            env={**os.environ, **process_limits.SINGLE_THREADED},
         )  # fmt: skip
         signals.keep_stoppable(self.kill)
         self._connections = []

@@ -1,4 +1,4 @@
-"""Limits and allocators of a process: memory it takes and returns, imports, open files."""
+"""Limits and allocators of a process: memory it takes and returns, imports, threads, files."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ MAPPED, KEPT = 1 << 20, 128 << 20
 #: Optional imports of Beam and pyarrow that nothing here uses: pandas takes 45 MB, pymongo and bson
 #: 7 MB and 0.3 s.
 UNUSED = frozenset({"pandas", "pymongo", "bson"})
+#: Threads of numerical libraries. The matrices here are small: threads that wait for each other on
+#: them took twenty times the CPU time of one thread, and workers use the other cores.
+SINGLE_THREADED = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 #: Open files: 4,096 groups of buckets, for sources with eight different sets of columns.
 OPEN_FILES = 32_768
 
@@ -46,21 +49,27 @@ def tune_allocator() -> None:
       another thread (100 MB);
     - jemalloc for Arrow where there is glibc: mimalloc, the default, keeps its own reserve beside
       glibc's (60 MB), and Arrow's many sizes fragment glibc's heap (60 MB, 5 % of all CPU);
-    - one thread of OpenBLAS: each has a buffer of its own and spins while it waits, which over our
-      small matrices takes more CPU than the work (`calibrate`: nine tenths of all);
     - a high trim threshold: glibc returns the top of the heap after every batch, only to fault it
       in again (10 % of all CPU).
     """
     libc = _libc()
     is_glibc = hasattr(libc, "mallopt")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc" if is_glibc else "system")
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.meta_path.insert(0, _Unused(UNUSED - sys.modules.keys()))  # what is loaded stays
     logging.getLogger("apache_beam.io.mongodbio").setLevel(logging.ERROR)  # warns without pymongo
     if is_glibc:
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, MAPPED)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)
+
+
+def limit_threads() -> None:
+    """Keep numerical libraries to one thread, where the environment does not say otherwise.
+
+    Call it before they are imported.
+    """
+    for name, number in SINGLE_THREADED.items():
+        os.environ.setdefault(name, number)
 
 
 def cap_memory(more: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import random
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -286,11 +287,21 @@ def in_a_company(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
     return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, config)
 
 
+@functools.cache
+def _below(number: int) -> st.SearchStrategy[int]:
+    return st.integers(0, number - 1)
+
+
+def _drawn_by(draw: st.DrawFn) -> Pick:
+    """Choose by Hypothesis: a place, for it takes long to make a strategy of each few values."""
+    return lambda values: values[draw(_below(len(values)))]
+
+
 @st.composite
 def felt(draw: st.DrawFn, max_events: int = 8, max_records: int = 8) -> Transcript:
     """A random log with X-records about it."""
     transcript = draw(transcripts(max_events, rich=False))
-    some = records(lambda v: draw(st.sampled_from(v)), transcript.events, max_records)
+    some = records(_drawn_by(draw), transcript.events, max_records)
     return dataclasses.replace(transcript, experience=some)
 
 
@@ -299,9 +310,7 @@ def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Tra
     """A random log of up to three customers, with a frontier after its last event."""
     length = draw(st.integers(1, max_events))
 
-    def pick(values: Sequence[Any]) -> Any:
-        return draw(st.sampled_from(values))
-
+    pick = _drawn_by(draw)
     rows = log(pick, length, ("ann", "ann", "ben", "eve"), rich)
     transcript = in_a_company(pick, rows)
     return dataclasses.replace(transcript, records=known(pick, rows))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.core import build_context, score_journeys
@@ -25,10 +25,12 @@ from tests.support import builders, oracle, strategies
 from tests.support.law import examples
 from tests.support.transcript import Transcript, operational_of
 
+#: Few small logs, for each takes a whole call; what many customers say is in one log of them.
 QUICK = settings(
-    max_examples=examples(40),
+    max_examples=examples(12),
     suppress_health_check=list(HealthCheck),
 )
+MANY = strategies.many_felt(3, 40)
 SCORES = settings(max_examples=examples(200))
 SHARE = st.floats(0, 1)
 
@@ -58,6 +60,7 @@ def content(tables_given: Mapping[str, pa.Table]) -> dict[str, list[dict[str, An
 
 @QUICK
 @given(strategies.felt(), st.randoms(use_true_random=False))
+@example(MANY, random.Random(3))
 def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) -> None:
     def mixed(rows: pa.Table) -> pa.Table:
         order = list(range(rows.num_rows))
@@ -72,6 +75,7 @@ def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) 
 
 @QUICK
 @given(strategies.felt(), st.integers(1, 7))
+@example(MANY, 7)
 def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None:
     ctx, records = scored(t), answers_of(t)
     once = content(felt(t, records, ctx))
@@ -83,6 +87,7 @@ def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None
 
 @QUICK
 @given(strategies.felt())
+@example(MANY)
 def test_rows_keep_their_declarations(t: Transcript) -> None:
     attached = felt(t, answers_of(t), scored(t))
     assert attached["experience"].num_rows == len(t.experience), "nothing said is lost"
@@ -104,6 +109,7 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 
 @QUICK
 @given(strategies.felt())
+@example(MANY)
 def test_health_lies_between_its_bounds_and_its_losses_add_up(t: Transcript) -> None:
     for row in content(felt(t, answers_of(t), scored(t)))["journey_experience"]:
         if row["health"] is None:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.feedback.redact import ADDRESSES, MOST, NUMBERS, TAIL, redact
+from tests.support.law import examples
 
-LAWS = settings(max_examples=200)
+LAWS = settings(max_examples=examples(200))
 FOUND = [
     ("skriv til jens.hansen+x@firma.dk i dag", "[email]"),
     ("jens (at) firma.dk", "[email]"),
@@ -92,7 +93,7 @@ def test_no_separator_hides_a_number(gaps: list[str], before: str) -> None:
     assert "[cpr]" in redact(f"cpr 010190{gaps[0]}1234")
 
 
-@LAWS
+@settings(max_examples=examples(80))
 @given(st.integers(0, 60), st.sampled_from([text for text, _ in FOUND]))
 def test_nothing_is_cut_in_two(shift: int, canary: str) -> None:
     for most in (MOST, MOST + TAIL):

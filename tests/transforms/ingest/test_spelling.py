@@ -194,7 +194,7 @@ def test_a_log_of_floats_and_a_log_of_texts_have_the_same_people(tmp_path: Path)
     assert [n for _, n in people] == [2, 2, 2]
 
 
-@pytest.mark.parametrize("asked", [*MAILS, "ann@Example.ORG"])
+@pytest.mark.parametrize("asked", [MAILS[3], "ann@Example.ORG"])
 def test_all_of_a_person_with_a_mail_address_is_forgotten(tmp_path: Path, asked: str) -> None:
     log = tmp_path / "mail.csv"
     rows = [
