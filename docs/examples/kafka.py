@@ -20,7 +20,8 @@ mapping = "web.sql"
 schema = "web.json"
 """
 MAPPING = """\
-select id, cast(clicked as timestamptz) as time, visitor as identity, page as activity, 'web' as channel
+select id, cast(clicked as timestamptz) as time, visitor as identity, page as activity,
+    'web' as channel
 from source
 """
 COLUMNS = dict.fromkeys(("id", "clicked", "visitor", "page"), "string")
