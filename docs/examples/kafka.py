@@ -4,6 +4,7 @@ It needs a broker at localhost:9092 (`make services`) and the extra `kafka`.
 """
 
 import json
+import secrets
 import sys
 from pathlib import Path
 
@@ -19,10 +20,11 @@ mapping = "web.sql"
 schema = "web.json"
 """
 MAPPING = """\
-select id, cast(at as timestamptz) as time, visitor as identity, page as activity, 'web' as channel
+select id, cast(clicked as timestamptz) as time, visitor as identity, page as activity,
+    'web' as channel
 from source
 """
-COLUMNS = dict.fromkeys(("id", "at", "visitor", "page"), "string")
+COLUMNS = dict.fromkeys(("id", "clicked", "visitor", "page"), "string")
 
 
 def main(folder: Path) -> None:
@@ -34,7 +36,7 @@ def main(folder: Path) -> None:
     for number in range(60):
         click = {
             "id": f"c{number}",
-            "at": f"2026-01-05T09:{number:02d}:00Z",
+            "clicked": f"2026-01-05T09:{number:02d}:00Z",
             "visitor": f"v{number % 5}",
             "page": ("home", "prices", "help")[number % 3],
         }
@@ -42,6 +44,9 @@ def main(folder: Path) -> None:
     producer.produce("clicks", "no click")
     producer.flush()
     folder.mkdir(exist_ok=True)
+    key = folder / "rejse.key"
+    key.touch(0o600)
+    key.write_text(secrets.token_hex(32))
     (folder / "rejse.toml").write_text(CONFIG)
     (folder / "web.sql").write_text(MAPPING)
     (folder / "web.json").write_text(json.dumps({"columns": COLUMNS}))

@@ -28,7 +28,7 @@ PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependenci
 #: Where jars are kept; not under XDG_CACHE_HOME, which tests set to a folder of the checkout.
 CACHE = Path.home() / ".cache" / "rejse" / "kafka-4.4.0"
 #: Seconds in which a broker must be ready, on a machine that others load.
-READY = 120
+READY = 300
 JAVA = (
     "java", "-Xmx384m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

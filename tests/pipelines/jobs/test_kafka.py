@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fastavro
+import pyarrow as pa
 import pytest
 
 from rejse.pipelines.config.settings import Settings, load
@@ -27,6 +30,11 @@ from tests.support.kafka_broker import Broker, free_port
 from tests.support.kafka_topics import MessageArrivals, Topics, of_topic, transaction
 from tests.support.law import SOAK
 
+#: Settings of a topic by which it is compacted as soon as may be.
+COMPACTED = {
+    "cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.001",
+    "min.compaction.lag.ms": "0",
+}  # fmt: skip
 BEAM = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]
 #: Partitions, order of arrival, seeds, and into how many runs the rows are split.
 SPLITS: list[tuple[int, Order, int, int]] = [
@@ -126,6 +134,54 @@ def test_transactions_count_when_they_are_committed(tmp_path: Path, topics: Topi
     result = publish(installed)
     assert (result.counts["read"], result.counts["kept"]) == (2, 2)
     assert once(installed).status == "nothing_new"
+
+
+def test_a_compacted_topic_has_offsets_without_messages(tmp_path: Path, topics: Topics) -> None:
+    topic = topics.make(1, **COMPACTED)
+    installed = of_topic(tmp_path, topics.servers, topic)
+    sent = 0
+    while _messages_of(installed) == sent:  # until the broker has compacted some of them
+        topics.send(topic, messages(*range(sent, sent + 10)))
+        sent += 10
+    topics.send(topic, messages(sent))
+    result = publish(installed)
+    assert 0 < result.counts["read"] < sent
+    assert result.counts["read"] == result.counts["kept"]
+    assert fetch(installed, f"select count(*) from events where id = 'e{sent}'") == [(1,)]
+    assert once(installed).status == "nothing_new"
+
+
+def _messages_of(installed: Settings) -> int:
+    partitions = shards.partitions(installed.sources["crm"])
+    return sum(len(poll) for partition in partitions for poll in client.messages(partition))
+
+
+@pytest.mark.parametrize("form", ["avro", "arrow"])
+def test_rows_of_another_format(tmp_path: Path, topics: Topics, form: str) -> None:
+    """Several rows of a message have the positions of their own, and so do their rejects."""
+    topic = topics.make()
+    installed = of_topic(tmp_path, topics.servers, topic, {"format": f'"{form}"'})
+    rows = [row(1), row(2, identity=""), row(3)]
+    topics.send(topic, [_packed(form, rows), _packed(form, [row(4)]), b"{}"])
+    result = publish(installed)
+    assert (result.counts["read"], result.counts["kept"]) == (5, 3)
+    assert fetch(installed, "select position, reason from rejects order by 1") == [
+        (f"kafka://{topic}/0:0.2", "missing_identity"),
+        (f"kafka://{topic}/0:2", f"not_{form}"),
+    ]
+
+
+def _packed(form: str, rows: list[dict[str, Any]]) -> bytes:
+    out = io.BytesIO()
+    if form == "arrow":
+        table = pa.Table.from_pylist(rows)
+        with pa.ipc.new_stream(out, table.schema) as stream:
+            stream.write_table(table)
+    else:
+        fields = [{"name": name, "type": "string"} for name in rows[0]]
+        schema = {"type": "record", "name": "Row", "fields": fields}
+        fastavro.writer(out, fastavro.parse_schema(schema), rows)
+    return out.getvalue()
 
 
 def test_a_topic_made_anew_is_read_from_its_start(tmp_path: Path, topics: Topics) -> None:
