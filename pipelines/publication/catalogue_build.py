@@ -324,24 +324,31 @@ def derived_comment(
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
-    """Return `create view` of one table: declared columns first, missing ones as typed nulls."""
+    """Return `create view` of one table."""
+    return f"create or replace view {name} as {rows_of(con, root, name, files)}"
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
+    """Return the SELECT of a table's files: declared columns first, missing ones as typed nulls."""
     typed = con.from_arrow(published_tables.schema(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
     if not files:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
-        return f"create or replace view {name} as select {nulls} where false"
+        return f"select {nulls} where false"
     present, uniform = _found_columns(root, files)
     # Types that are the declared ones already cost nothing; they must not follow the files.
     values_ = {c: f'"{c}"' if c in present else "null" for c in wanted}
     chosen = [f'cast({values_[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
     chosen += [f'"{c}"' for c in present if c not in wanted]
-    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
-    listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
+    listed = ", ".join(located(root, file) for file in files)
     by_name = "" if uniform else ", union_by_name = true"
-    return (
-        f"create or replace view {name} as select {', '.join(chosen)}"
-        f" from read_parquet([{listed}]{by_name})"
-    )
+    return f"select {', '.join(chosen)} from read_parquet([{listed}]{by_name})"
+
+
+def located(root: Path, file: str) -> str:
+    """Return the expression of a file's path, below the store wherever that is moved."""
+    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
+    return f"{base} || {quoted('/' + file)}"
 
 
 def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:

@@ -1,0 +1,202 @@
+"""The overlay of a publication: what the hot core made of customers since, provisionally.
+
+An overlay is a list of segments in the hidden folder `.live` of the store. A segment has the rows
+of the customers that some steps scored, as files of the tables that would publish them, and names
+in `REPLACED` whose published rows they replace. Of a customer the last segment holds. Segments at
+least halve from one to the next, so that there are few and a row is written seldom. A manifest,
+replaced atomically, names the publication and the segments; an overlay of another publication is
+none. Nothing of it is ever published, and all of it can be removed at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.pipelines.publication import catalogue_build
+from rejse.pipelines.runtime import file_modes
+from rejse.pipelines.store import staging
+from rejse.pipelines.store.state_reader import concatenated
+from rejse.sql import quoted
+from rejse.transforms import published_tables
+from rejse.transforms.columnar.arrays import flat
+from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED
+from rejse.transforms.schema.contract import CUSTOMER_KEY
+
+FOLDER = ".live"
+MANIFEST = "current.json"
+#: Replaced segments stay for so many steps: a query may still read them.
+KEPT_STEPS = 64
+#: End of the name of the view of a table's published rows, below the overlay's.
+PUBLISHED = "__published"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows of some customers by stored table, and where they are written below the store."""
+
+    customers: pa.Array
+    tables: Mapping[str, pa.Table]
+    folder: str
+    files: Mapping[str, Sequence[str]]
+
+
+class Overlay:
+    """Writer of the overlay of one publication; an overlay before it is removed."""
+
+    def __init__(self, store: Path, base: int) -> None:
+        self._store, self._base, self._name = store, base, f"{base}-{uuid.uuid4().hex}"
+        self._segments: list[Segment] = []
+        self._retired: list[tuple[int, str]] = []
+        self._step = 0
+        shutil.rmtree(store / FOLDER, ignore_errors=True)
+        (store / FOLDER).mkdir(mode=file_modes.folder(file_modes.of(store)))
+
+    def add(self, customers: pa.Array, tables: Mapping[str, pa.Table]) -> None:
+        """Let these be the rows of some customers (sorted keys), by stored table."""
+        private = published_tables.private()
+        kept = {name: rows for name, rows in tables.items() if name not in private}
+        self._step += 1
+        merged = [(customers, kept)]
+        while self._segments and len(self._segments[-1].customers) <= 2 * len(merged[-1][0]):
+            last = self._segments.pop()
+            self._retired.append((self._step, last.folder))
+            merged[-1] = _merged(last, *merged[-1])
+        self._segments.append(self._written(*merged[-1]))
+        self._announce()
+        self._remove_retired()
+
+    def _written(self, customers: pa.Array, tables: Mapping[str, pa.Table]) -> Segment:
+        folder = f"{FOLDER}/{self._name}/{self._step}"
+        stage = staging.Stage(self._store / folder)
+        staged = [file for name, rows in tables.items() for file in stage.add(name, rows)]
+        files: dict[str, list[str]] = {}
+        for file in (*staged, *stage.close()):
+            files.setdefault(file.table, []).append(f"{folder}/{file.path}")
+        return Segment(customers, tables, folder, files)
+
+    def _announce(self) -> None:
+        place = self._store / FOLDER / MANIFEST
+        manifest = {"base": self._base, "segments": [dict(s.files) for s in self._segments]}
+        making = place.with_suffix(".making")
+        making.write_text(json.dumps(manifest), encoding="utf-8")
+        making.replace(place)
+
+    def _remove_retired(self) -> None:
+        while self._retired and self._retired[0][0] + KEPT_STEPS <= self._step:
+            _, folder = self._retired.pop(0)
+            shutil.rmtree(self._store / folder, ignore_errors=True)
+
+
+def _merged(
+    earlier: Segment, customers: pa.Array, tables: Mapping[str, pa.Table]
+) -> tuple[pa.Array, dict[str, pa.Table]]:
+    """Return the customers and rows of a segment and of what replaces some of its customers."""
+    out = dict(tables)
+    for name, rows in earlier.tables.items():
+        key = flat(rows.column(CUSTOMER_KEY)).cast(pa.string())
+        kept = rows.filter(pc.invert(pc.is_in(key, value_set=customers)))
+        both = concatenated([kept, *([out[name]] if name in out else [])])
+        if both is not None:
+            out[name] = both
+    distinct = pc.unique(pa.concat_arrays([earlier.customers, customers]))
+    return distinct.take(pc.sort_indices(distinct)), out
+
+
+def remove(store: Path) -> None:
+    """Remove the overlay."""
+    shutil.rmtree(store / FOLDER, ignore_errors=True)
+
+
+def segments(store: Path, publication: int) -> list[dict[str, list[str]]]:
+    """Return the files of each segment by table, where the overlay is of this publication."""
+    try:
+        manifest: dict[str, Any] = json.loads((store / FOLDER / MANIFEST).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    return manifest["segments"] if manifest["base"] == publication else []
+
+
+def amend(store: Path, file: Path, publication: int) -> None:
+    """Let the tables of a catalogue have the rows of the overlay in place of those it replaces.
+
+    All served views follow, since they read tables by name.
+    """
+    found = segments(store, publication)
+    with duckdb.connect(str(file), config={"threads": 1}) as con:
+        con.execute("set timezone = 'UTC'")
+        con.begin()
+        con.execute(f"create view overlay_customers as {_customers(store, found)}")
+        con.execute(f"create view overlay_replaced as {_replaced(store, found)}")
+        tables = {name for files in found for name in files} - {REPLACED}
+        for name in sorted(published_tables.names()):
+            is_live = _is_live(name)
+            if found and (name in tables or is_live):
+                con.execute(f"alter view {name} rename to {name}{PUBLISHED}")
+                con.execute(f"create view {name} as {_rows(con, store, name, found, is_live)}")
+        con.execute(
+            "create view v_live as select *, customer_key in"
+            " (select customer_key from overlay_customers) as is_provisional from journeys_live"
+        )
+        con.commit()
+
+
+def _is_live(name: str) -> bool:
+    """Return whether the rows of a stored table are those that are not final."""
+    declared = published_tables.table_of(name)
+    return name != declared.name or declared.lifecycle == "live"
+
+
+def _rows(
+    con: duckdb.DuckDBPyConnection, store: Path, name: str,
+    found: Sequence[Mapping[str, Sequence[str]]], is_live: bool,
+) -> str:  # fmt: skip
+    """Return the SELECT of a table: published rows that stay, then those of each segment."""
+    replacing = [name, LIVE_TABLES] if is_live else [name]
+    parts = [
+        f"select * from {name}{PUBLISHED} p where not exists (from overlay_replaced r where"
+        f' r.customer_key = p.customer_key and r."table" in ({", ".join(map(quoted, replacing))}))'
+    ]
+    for number, files in enumerate(found):
+        if name in files:
+            rows = catalogue_build.rows_of(con, store, name, files[name])
+            parts.append(
+                f"select s.* from ({rows}) s join overlay_customers c"
+                f" on c.customer_key = s.customer_key and c.segment = {number}"
+            )
+    return " union all by name ".join(parts)
+
+
+def _customers(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+    """Return the SELECT of each customer of the overlay with the last segment that has them."""
+    rows = _replacements(store, found)
+    return (
+        "select customer_key, max(segment) as segment"
+        f' from ({rows}) where "table" = {quoted(LIVE_TABLES)} group by customer_key'
+    )
+
+
+def _replaced(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+    """Return the SELECT of (table, customer) whose published rows the overlay replaces."""
+    return (
+        f'select "table", customer_key from ({_replacements(store, found)})'
+        " semi join overlay_customers using (customer_key, segment)"
+    )
+
+
+def _replacements(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+    none = 'select null::varchar as "table", null::varchar as customer_key, 0 as segment'
+    parts = [f"{none} where false"]
+    for number, files in enumerate(found):
+        listed = ", ".join(catalogue_build.located(store, file) for file in files[REPLACED])
+        parts.append(f"select *, {number} as segment from read_parquet([{listed}])")
+    return " union all ".join(parts)
