@@ -10,7 +10,6 @@ begins on that, and reads again what came after it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +33,7 @@ from rejse.pipelines.jobs.stage_steps import Stage
 from rejse.pipelines.sources.files import Shard
 from rejse.pipelines.store import delta_store, erasure_receipts
 from rejse.pipelines.store.carry_forward import published
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
 from rejse.transforms.columnar import encoded_tables
@@ -49,7 +49,7 @@ from rejse.transforms.incremental.table_rows import REPLACED
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.scoring import pending
-from rejse.transforms.steps import COUNTS, KEPT, LATEST
+from rejse.transforms.steps import KEPT, LATEST
 
 #: Bytes of published rows that a core holds, so that they need not be read again.
 HISTORY_BYTES = 1 << 30
@@ -59,8 +59,13 @@ class NoBaseError(MisuseError):
     """No publication holds what the rows that come now could be added to."""
 
 
-def warm(settings: Settings, scratch: Path, now: int) -> HotCore:
-    """Return a core on the last publication.
+def warm(settings: Settings, scratch: Path, now: int) -> tuple[Publication, HotCore]:
+    """Return the last publication, and a core on it.
+
+    Args:
+        settings: The configuration.
+        scratch: An empty folder, for as long as the core is used.
+        now: The clock, microseconds.
 
     Raises:
         NoBaseError: there is none, or it was made under other rules, mappings or tables.
@@ -76,7 +81,7 @@ def warm(settings: Settings, scratch: Path, now: int) -> HotCore:
         increment = replace(increment, links=links)
     tables = published(settings.store, base)
     history = WarmTables(tables.store, tables.files, RowGroups(HISTORY_BYTES))
-    return HotCore(plan_graph(settings, increment, scratch), history)
+    return base, HotCore(plan_graph(settings, increment, scratch), history)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,6 @@ class HotCore:
         self._ids = ContestedIds(plan.salt, plan.known)
         self._latest: dict[tuple[str, Delivery], int] = {}
         self._pending = history.between(pending.PENDING.name, "", "g")
-        self.counts: Counter[str] = Counter()
 
     def step(self, shards: Iterable[Shard] = ()) -> Touched:
         """Take rows of pieces of files; return what they, and passed deadlines, change."""
@@ -128,8 +132,9 @@ class HotCore:
         return Touched(customers, self._score(customers, watermarks) if len(customers) else {})
 
     def _read(self, shards: Iterable[Shard]) -> dict[str, pa.Table]:
-        """Return the accepted rows of pieces of files by kind of input."""
+        """Return the accepted rows of pieces of files by kind of input, all of them or none."""
         batches: dict[str, list[pa.RecordBatch]] = {}
+        latest = dict(self._latest)
         for shard in shards:
             steps = self._ingest_of[shard.source]
             for name, value in run_chain(steps.chain, shard):
@@ -137,9 +142,8 @@ class HotCore:
                     batches.setdefault(steps.kind, []).append(value)
                 elif name == LATEST:
                     delivery, time = value
-                    self._latest[delivery] = max(time, self._latest.get(delivery, time))
-                elif name == COUNTS:
-                    self.counts[value[0]] += value[1]
+                    latest[delivery] = max(time, latest.get(delivery, time))
+        self._latest = latest
         return {kind: _table(kind, of_kind) for kind, of_kind in batches.items()}
 
     def _contested(self, kind: str, rows: pa.Table) -> list[pa.Array]:

@@ -10,11 +10,15 @@ none. Nothing of it is ever published, and all of it can be removed at any momen
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.pipelines.publication import catalogue_build
+from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import staging
 from rejse.pipelines.store.state_reader import concatenated
@@ -36,6 +40,8 @@ FOLDER = ".live"
 MANIFEST = "current.json"
 #: Replaced segments stay for so many steps: a query may still read them.
 KEPT_STEPS = 64
+#: Seconds after which an overlay that nobody keeps is not read with an older publication.
+STALE_AFTER = 10.0
 #: End of the name of the view of a table's published rows, below the overlay's.
 PUBLISHED = "__published"
 
@@ -74,6 +80,11 @@ class Overlay:
         self._segments.append(self._written(*merged[-1]))
         self._announce()
         self._remove_retired()
+
+    def keep(self) -> None:
+        """Say that this overlay holds, though nothing came."""
+        with contextlib.suppress(FileNotFoundError):  # nothing was added yet
+            os.utime(self._store / FOLDER / MANIFEST)
 
     def _written(self, customers: pa.Array, tables: Mapping[str, pa.Table]) -> Segment:
         folder = f"{FOLDER}/{self._name}/{self._step}"
@@ -117,13 +128,37 @@ def remove(store: Path) -> None:
     shutil.rmtree(store / FOLDER, ignore_errors=True)
 
 
+def connect(root: Path, limits: catalogue.Limits | None = None) -> Any:
+    """Open a session as `catalogue.connect` does, with the rows of the overlay.
+
+    While a newer publication waits for an overlay of its own, it is that of the overlay's.
+    """
+    store = root.resolve()
+    return catalogue.connect(store, base(store), limits, partial(amend, store))
+
+
+def base(store: Path) -> int | None:
+    """Return the publication of the overlay; None where nobody keeps it."""
+    try:
+        age = time.time() - (store / FOLDER / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return None
+    return int(_manifest(store)["base"]) if age < STALE_AFTER else None
+
+
 def segments(store: Path, publication: int) -> list[dict[str, list[str]]]:
     """Return the files of each segment by table, where the overlay is of this publication."""
+    manifest = _manifest(store)
+    found: list[dict[str, list[str]]] = manifest["segments"]
+    return found if manifest["base"] == publication else []
+
+
+def _manifest(store: Path) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads((store / FOLDER / MANIFEST).read_text("utf-8"))
+        read: dict[str, Any] = json.loads((store / FOLDER / MANIFEST).read_text("utf-8"))
     except FileNotFoundError:
-        return []
-    return manifest["segments"] if manifest["base"] == publication else []
+        return {"base": None, "segments": []}
+    return read
 
 
 def amend(store: Path, file: Path, publication: int) -> None:

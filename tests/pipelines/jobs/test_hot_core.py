@@ -8,7 +8,6 @@ import pytest
 
 from rejse.pipelines.jobs import hot_core
 from rejse.pipelines.publication import overlay
-from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import Shard
 from rejse.pipelines.store import delta_store
@@ -36,13 +35,13 @@ def test_the_overlay_is_what_a_run_publishes(tmp_path: Path, order: Order, seed:
     arrivals.run(is_last=False)
     store = arrivals.settings.store
     (scratch := tmp_path / "scratch").mkdir()
-    core = hot_core.warm(arrivals.settings, scratch, delta_store.now())
-    laid = overlay.Overlay(store, 1)
+    base, core = hot_core.warm(arrivals.settings, scratch, delta_store.now())
+    laid = overlay.Overlay(store, base.number)
     for part in range(1, parts):
         arrivals.arrive(part)
         touched = core.step(arrived(arrivals, part))
         laid.add(touched.customers, touched.tables)
-    with connect(store, amend=lambda file, number: overlay.amend(store, file, number)) as con:
+    with overlay.connect(store) as con:
         provisional = contents_of(con)
     arrivals.run(is_last=False)
     final = contents(arrivals.settings)
