@@ -138,12 +138,25 @@ def connect(root: Path, limits: catalogue.Limits | None = None) -> Any:
 
 
 def base(store: Path) -> int | None:
-    """Return the publication of the overlay; None where nobody keeps it."""
-    try:
-        age = time.time() - (store / FOLDER / MANIFEST).stat().st_mtime
-    except FileNotFoundError:
+    """Return the publication of the overlay; None where nobody keeps it, or it is gone."""
+    number = _manifest(store)["base"]
+    if number is None or _age(store) > STALE_AFTER or not catalogue.path(store, number).exists():
         return None
-    return int(_manifest(store)["base"]) if age < STALE_AFTER else None
+    return int(number)
+
+
+def tidy(store: Path, publication: int) -> None:
+    """Remove an overlay of another publication that nobody keeps."""
+    if _manifest(store)["base"] not in (None, publication) and _age(store) > STALE_AFTER:
+        remove(store)
+
+
+def _age(store: Path) -> float:
+    """Return the seconds since the overlay was last kept."""
+    try:
+        return time.time() - (store / FOLDER / MANIFEST).stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
 
 
 def segments(store: Path, publication: int) -> list[dict[str, list[str]]]:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.publication import audit as auditing
-from rejse.pipelines.publication import catalogue, catalogue_build
+from rejse.pipelines.publication import catalogue, catalogue_build, overlay
 from rejse.pipelines.publication.audit import Audit, AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.store import delta_store as storage
@@ -55,6 +55,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
         file_index.tidy(store)
         if writer.previous is not None and writer.lost is None:
             roll_forward(store, writer.previous)
+            overlay.tidy(store, writer.previous.number)
         yield writer
 
 
