@@ -162,8 +162,8 @@ def _age(store: Path) -> float:
 def segments(store: Path, publication: int) -> list[dict[str, list[str]]]:
     """Return the files of each segment by table, where the overlay is of this publication."""
     manifest = _manifest(store)
-    found: list[dict[str, list[str]]] = manifest["segments"]
-    return found if manifest["base"] == publication else []
+    layers: list[dict[str, list[str]]] = manifest["segments"]
+    return layers if manifest["base"] == publication else []
 
 
 def _manifest(store: Path) -> dict[str, Any]:
@@ -179,18 +179,18 @@ def amend(store: Path, file: Path, publication: int) -> None:
 
     All served views follow, since they read tables by name.
     """
-    found = segments(store, publication)
+    layers = segments(store, publication)
     with duckdb.connect(str(file), config={"threads": 1}) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()
-        con.execute(f"create view overlay_customers as {_customers(store, found)}")
-        con.execute(f"create view overlay_replaced as {_replaced(store, found)}")
-        tables = {name for files in found for name in files} - {REPLACED}
+        con.execute(f"create view overlay_customers as {_customers(store, layers)}")
+        con.execute(f"create view overlay_replaced as {_replaced(store, layers)}")
+        tables = {name for files in layers for name in files} - {REPLACED}
         for name in sorted(published_tables.names()):
             is_live = _is_live(name)
-            if found and (name in tables or is_live):
+            if layers and (name in tables or is_live):
                 con.execute(f"alter view {name} rename to {name}{PUBLISHED}")
-                con.execute(f"create view {name} as {_rows(con, store, name, found, is_live)}")
+                con.execute(f"create view {name} as {_rows(con, store, name, layers, is_live)}")
         con.execute(
             "create view v_live as select *, customer_key in"
             " (select customer_key from overlay_customers) as is_provisional from journeys_live"
@@ -206,7 +206,7 @@ def _is_live(name: str) -> bool:
 
 def _rows(
     con: duckdb.DuckDBPyConnection, store: Path, name: str,
-    found: Sequence[Mapping[str, Sequence[str]]], is_live: bool,
+    layers: Sequence[Mapping[str, Sequence[str]]], is_live: bool,
 ) -> str:  # fmt: skip
     """Return the SELECT of a table: published rows that stay, then those of each segment."""
     replacing = [name, LIVE_TABLES] if is_live else [name]
@@ -214,7 +214,7 @@ def _rows(
         f"select * from {name}{PUBLISHED} p where not exists (from overlay_replaced r where"
         f' r.customer_key = p.customer_key and r."table" in ({", ".join(map(quoted, replacing))}))'
     ]
-    for number, files in enumerate(found):
+    for number, files in enumerate(layers):
         if name in files:
             rows = catalogue_build.rows_of(con, store, name, files[name])
             parts.append(
@@ -224,27 +224,27 @@ def _rows(
     return " union all by name ".join(parts)
 
 
-def _customers(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+def _customers(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
     """Return the SELECT of each customer of the overlay with the last segment that has them."""
-    rows = _replacements(store, found)
+    rows = _replacements(store, layers)
     return (
         "select customer_key, max(segment) as segment"
         f' from ({rows}) where "table" = {quoted(LIVE_TABLES)} group by customer_key'
     )
 
 
-def _replaced(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+def _replaced(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
     """Return the SELECT of (table, customer) whose published rows the overlay replaces."""
     return (
-        f'select "table", customer_key from ({_replacements(store, found)})'
+        f'select "table", customer_key from ({_replacements(store, layers)})'
         " semi join overlay_customers using (customer_key, segment)"
     )
 
 
-def _replacements(store: Path, found: Iterable[Mapping[str, Sequence[str]]]) -> str:
+def _replacements(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
     none = 'select null::varchar as "table", null::varchar as customer_key, 0 as segment'
     parts = [f"{none} where false"]
-    for number, files in enumerate(found):
+    for number, files in enumerate(layers):
         listed = ", ".join(catalogue_build.located(store, file) for file in files[REPLACED])
         parts.append(f"select *, {number} as segment from read_parquet([{listed}])")
     return " union all ".join(parts)
