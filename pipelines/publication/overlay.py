@@ -187,7 +187,7 @@ def amend(store: Path, file: Path, publication: int) -> None:
         con.execute(f"create view overlay_replaced as {_replaced(store, layers)}")
         tables = {name for files in layers for name in files} - {REPLACED}
         for name in sorted(published_tables.names()):
-            is_live = _is_live(name)
+            is_live = published_tables.is_live(name)
             if layers and (name in tables or is_live):
                 con.execute(f"alter view {name} rename to {name}{PUBLISHED}")
                 con.execute(f"create view {name} as {_rows(con, store, name, layers, is_live)}")
@@ -196,12 +196,6 @@ def amend(store: Path, file: Path, publication: int) -> None:
             " (select customer_key from overlay_customers) as is_provisional from journeys_live"
         )
         con.commit()
-
-
-def _is_live(name: str) -> bool:
-    """Return whether the rows of a stored table are those that are not final."""
-    declared = published_tables.table_of(name)
-    return name != declared.name or declared.lifecycle == "live"
 
 
 def _rows(
