@@ -30,7 +30,7 @@ from rejse.pipelines.jobs.local_graph import run_chain
 from rejse.pipelines.jobs.plan import Plan, plan_graph
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.stage_steps import Stage
-from rejse.pipelines.sources.files import Shard
+from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, erasure_receipts
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication

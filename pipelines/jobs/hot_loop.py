@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from rejse.pipelines.jobs import arriving_files, hot_core
 from rejse.pipelines.jobs.live import reread_tables
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay
-from rejse.pipelines.sources import positions
-from rejse.pipelines.sources.files import Shard
-from rejse.pipelines.sources.positions import Place
+from rejse.pipelines.sources import positions, shards
+from rejse.pipelines.sources.kafka.broker import BrokerError
+from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.errors import StoreDamagedError
+from rejse.transforms.columnar.string_arrays import text
+
+NOTHING = hot_core.Touched(text([]), {})
 
 
 @dataclass
@@ -53,34 +57,32 @@ class HotLoop:
     def _on_publication(self, scratch: Path) -> Iterator[int]:
         settings = reread_tables(self.settings)
         base, core = hot_core.warm(settings, scratch, delta_store.now())
-        laid = Overlay(settings.store, base.number)
-        read = set(positions.of(settings, base.positions))
+        laid, key = Overlay(settings.store, base.number), settings.key()
+        read = positions.of(settings, base.positions)
         try:
             while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
-                if arrived := _arrived(settings, read):
-                    touched = core.step(arrived)
-                    read.update(map(_place, arrived))
+                looked = positions.look(_present(settings), read, key, delta_store.now())
+                read |= looked.positions
+                arrived = [s for s in looked.shards if (s.source, s.file) not in looked.reread]
+                touched = core.step(arrived) if arrived else NOTHING
+                if len(touched.customers):
                     laid.add(touched.customers, touched.tables)
                     self._n_misses = 0
-                    yield len(touched.customers)
                 else:
                     laid.keep()
-                    yield 0
+                yield len(touched.customers)
                 self.stop.wait(self.pause)
         except (FileNotFoundError, StoreDamagedError):
             # A file was renamed after it was listed; or the store no longer has this publication.
-            if catalogue.pointed(settings.store) == base.number and self._is_missing_again():
+            self._n_misses += 1
+            is_current = catalogue.pointed(settings.store) == base.number
+            if is_current and self._n_misses > arriving_files.MAX_MISSES:
                 raise
-
-    def _is_missing_again(self) -> bool:
-        self._n_misses += 1
-        return self._n_misses > arriving_files.MAX_MISSES
+        except BrokerError as fault:  # it may answer again
+            logging.getLogger(__name__).error("%s; trying again", fault)
 
 
-def _arrived(settings: Settings, read: set[Place]) -> list[Shard]:
-    shards = arriving_files.shards(settings, arriving_files.is_whole)
-    return [shard for shard in shards if _place(shard) not in read]
-
-
-def _place(shard: Shard) -> Place:
-    return Place(shard.source, str(shard.path))
+def _present(settings: Settings) -> list[Shard]:
+    """Return the pieces of files that are whole, and all partitions."""
+    partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
+    return [*arriving_files.shards(settings, arriving_files.is_whole), *partitions]
