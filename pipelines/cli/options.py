@@ -43,19 +43,29 @@ def settings_in(config: Path) -> Settings:
 
 
 def connect(
-    config: Path, as_of: str | None = None, publication: int | None = None, limits: Any = None
+    config: Path,
+    as_of: str | None = None,
+    publication: int | None = None,
+    limits: Any = None,
+    *,
+    live: bool = False,
 ) -> Any:
     """Open a read-only session on a publication of the store; the newest by default.
 
     Args:
         as_of: The publication's number, or a time at which it was current.
         limits: Limits of its queries (`catalogue.Limits`).
+        live: With what came since the newest, provisionally.
 
     Raises NotPublishedError, AsOfError.
     """
     from rejse.pipelines.publication.catalogue import connect as session
 
     store = settings_in(config).store
+    if live:
+        from rejse.pipelines.publication import overlay
+
+        return overlay.connect(store, limits)
     if as_of is not None:
         from rejse.pipelines.cli.terminal import say
         from rejse.pipelines.publication import time_travel as naming

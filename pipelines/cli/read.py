@@ -40,6 +40,10 @@ def sql(
         int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
     ] = None,
     as_of: AsOf = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="With what came since, provisionally (rejse live runs)."),
+    ] = False,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     guard: Annotated[
@@ -73,10 +77,12 @@ def sql(
         raise MisuseError("--guard: expected --csv with it; nothing else opens in a spreadsheet")
     if as_of and publication:
         raise MisuseError("expected --as-of or --publication, came both")
+    if live and (as_of or publication):
+        raise MisuseError("--live: expected the newest publication, came an earlier one")
     if (query is None) == (file is None):
         raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
     text = asking.text_in(file) if file else str(query)
-    session = connect(config, as_of, publication, limits)
+    session = connect(config, as_of, publication, limits, live=live)
     if signals.is_ours():
         asking.cap_memory(session)
     columns, rows = asking.answer(session, text, limits.seconds)

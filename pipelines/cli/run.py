@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
 from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
+from rejse.pipelines.jobs.hot_process import HotProcess
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -149,46 +150,68 @@ def reconcile(config: Config = CONFIG, workers: Workers = None, json: Json = Fal
 def live(
     context: typer.Context,
     config: Config = CONFIG,
-    interval: Annotated[
-        str, typer.Option("--every", help="How long to wait between two looks at the sources.")
-    ] = "10s",
+    publish_every: Annotated[
+        str,
+        typer.Option(
+            "--publish-every", "--every", help="How long to wait between two publications."
+        ),
+    ] = "60s",
+    look_every: Annotated[
+        str,
+        typer.Option(
+            "--look-every",
+            help="How long to wait between two looks for provisional rows; 0s looks for none.",
+        ),
+    ] = "250ms",
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
     ] = "1h",
     workers: Workers = None,
     json: Json = False,
 ) -> None:
-    """Run again and again over growing folders until stopped (Ctrl-C, SIGTERM).
+    """Score what arrives within a second, and publish it again and again, until stopped.
 
-    A run at work is left: the next start does its work. With --json each publication is one line.
+    Provisional rows are read by [bold]rejse sql --live[/bold]. A run at work is left: the next
+    start does its work. With --json each publication is one line.
 
-    Example: [bold]rejse live --every 10s[/bold]
+    Example: [bold]rejse live --publish-every 60s[/bold]
     """
     from rejse.transforms.schema import durations
 
     spans = []
-    for option, text in (("--every", interval), ("--keep", keep)):
+    for option, text in (
+        ("--publish-every", publish_every), ("--keep", keep), ("--look-every", look_every)
+    ):  # fmt: skip
         try:
             spans.append(durations.parse(text))
         except ValueError as fault:
             raise MisuseError(f"{option}: {fault}") from None
+    *pace, pause = spans
     settings = settings_in(config)
     try:
-        _loop(settings, spans, context.args, workers, json)
+        if not pause:
+            _loop(settings, pace, context.args, workers, json)
+            return
+        with HotProcess(config, pause / 1_000_000) as process:
+            _loop(settings, pace, context.args, workers, json, process.keep)
     except (Exception, signals.Interrupted):
         if signals.received() is None:
             raise  # a signal is how a loop ends, whatever it came upon
 
 
 def _loop(
-    settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool
-) -> None:
-    """Run in a loop and print each result."""
+    settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool,
+    keep_hot: Callable[[], int | None] = lambda: None,
+) -> None:  # fmt: skip
+    """Run in a loop and print each result; `keep_hot` starts the hot process again if it ended."""
+    from rejse.pipelines.cli.terminal import say
     from rejse.pipelines.jobs.live import Loop, Pace
 
     loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
     for result in loop.results():
         _show(result, json)
+        if (code := keep_hot()) is not None:
+            say(f"the process of provisional rows ended with code {code}; it begins again")
 
 
 def _show(result: RunResult, json: bool) -> None:

@@ -67,10 +67,11 @@ class Ingest:
 
 def ingests(plan: Plan) -> list[Ingest]:
     """Return the steps of each kind of input that has pieces of files to read."""
-    return [_ingest(plan, kind, mappings) for kind, mappings in plan.mappings_to_read.items()]
+    return [ingest(plan, kind, mappings) for kind, mappings in plan.mappings_to_read.items()]
 
 
-def _ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Ingest:
+def ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Ingest:
+    """Return the steps of one kind of input."""
     contract = INPUTS[kind].contract
     chain = reading(mappings, plan.scratch)
     if "text" in contract.dropped:

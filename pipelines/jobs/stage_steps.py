@@ -50,7 +50,7 @@ class Stage(Step):
         if scored.table == REPLACED:
             yield from _staged(self._replaced.add(scored.table, scored.rows))
             return
-        for target, part in self._parts(scored.table, scored.rows):
+        for target, part in self.parts(scored.table, scored.rows):
             yield from _staged(self._stage.add(target, part))
         if scored.table == EVENTS:
             self._n_scored += scored.rows.num_rows
@@ -67,7 +67,8 @@ class Stage(Step):
         yield from _staged(self._stage.close())
         yield from _staged(self._replaced.close())
 
-    def _parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    def parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        """Yield the rows of a scored table by the stored tables that take them."""
         if FINAL.name not in table.column_names:  # inputs: events, records
             yield name, table
             return

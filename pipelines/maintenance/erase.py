@@ -33,7 +33,7 @@ from rejse.pipelines.config import dimension_files, fingerprint
 from rejse.pipelines.config.retention import JOURNEYS
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.maintenance import vacuum as cleaning
-from rejse.pipelines.publication import audit, publish
+from rejse.pipelines.publication import audit, overlay, publish
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import (
@@ -182,6 +182,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     number = writer.previous.number if writer.previous else 0
     _publish(writer, request)
     assert writer.previous is not None
+    overlay.remove(store)  # the hot core lays another over the publication without it
     removed = _clean(store)
     (tombstone,) = (
         stored

@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +50,7 @@ DISABLED_OPTIMIZERS = "cte_inlining,projection_pullup"
 _LISTS = ("select macro_definition from duckdb_functions() where not internal",
           "select sql from duckdb_views() where not internal")  # fmt: skip
 #: A file of the store as it is listed, below the store's folder.
-_NAMED = re.compile(r"'(/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
+_NAMED = re.compile(r"'((?:/\.live/[0-9a-z/-]+)?/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
 
 
 class NotPublishedError(MisuseError):
@@ -154,13 +154,19 @@ class Session:
         self.close()
 
 
-def connect(root: Path, publication: int | None = None, limits: Limits | None = None) -> Any:
+def connect(
+    root: Path,
+    publication: int | None = None,
+    limits: Limits | None = None,
+    amend: Callable[[Path, int], None] | None = None,
+) -> Any:
     """Open a locked-down session on a publication (the current one by default).
 
     It reaches no other file, network, extension or setting. It reads a copy of the catalogue in a
     private folder, where it also spills: no file of the store is open for writing. A catalogue that
-    is broken or missing is built again from the publication. Raises NotPublishedError where there
-    is no such publication, StoreDamagedError where it cannot be read.
+    is broken or missing is built again from the publication. `amend` may change the copy before it
+    is opened; it gets its path and the number of the publication. Raises NotPublishedError where
+    there is no such publication, StoreDamagedError where it cannot be read.
     """
     store = root.resolve()
     number = _existing(store, publication)
@@ -173,6 +179,10 @@ def connect(root: Path, publication: int | None = None, limits: Limits | None = 
             from rejse.pipelines.publication import catalogue_cache
 
             con = catalogue_cache.restored(store, number, file)
+        if amend is not None:
+            con.close()
+            amend(file, number)
+            con = open_unlocked(file)
         confine(con, store, limits or Limits(), room / "spilled")
         return Session(con, room)
     except BaseException:

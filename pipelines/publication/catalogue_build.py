@@ -394,9 +394,9 @@ def derived_comment(
 
 def _listing(root: Path, name: str, files: Sequence[str]) -> str:
     """Return `create macro` of the list of a table's files, below the session's store."""
-    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
-    listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
-    return f"create or replace macro {_files_of(name)}() as cast([{listed}] as varchar[])"
+    return (
+        f"create or replace macro {_files_of(name)}() as cast({listed(root, files)} as varchar[])"
+    )
 
 
 def _files_of(name: str) -> str:
@@ -410,22 +410,35 @@ def _absolute(root: Path, files: Sequence[str]) -> list[str]:
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None) -> str:
-    """Return `create view` of one table: declared columns first, missing ones as typed nulls."""
+    """Return `create view` of one table."""
+    return f"create or replace view {name} as {_rows_of(con, name, shape, f'{_files_of(name)}()')}"
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
+    """Return the SELECT of some files of a table, relative to the store."""
+    return _rows_of(con, name, _shape(root, files), listed(root, files))
+
+
+def listed(root: Path, files: Sequence[str]) -> str:
+    """Return the expression of the list of files, below the session's store."""
+    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
+    return f"[{', '.join(f'{base} || {quoted(chr(47) + file)}' for file in files)}]"
+
+
+def _rows_of(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None, paths: str) -> str:
+    """Return the SELECT of a table: declared columns first, missing ones as typed nulls."""
     typed = con.from_arrow(published_tables.schema(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
     if shape is None:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
-        return f"create or replace view {name} as select {nulls} where false"
+        return f"select {nulls} where false"
     present, uniform = shape
     # Types that are the declared ones already cost nothing; they must not follow the files.
     values_ = {c: f'"{c}"' if c in present else "null" for c in wanted}
     chosen = [f'cast({values_[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
     chosen += [f'"{c}"' for c in present if c not in wanted]
     by_name = "" if uniform else ", union_by_name = true"
-    return (
-        f"create or replace view {name} as select {', '.join(chosen)}"
-        f" from read_parquet({_files_of(name)}(){by_name})"
-    )
+    return f"select {', '.join(chosen)} from read_parquet({paths}{by_name})"
 
 
 def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:

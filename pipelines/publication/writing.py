@@ -30,6 +30,10 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
         index_folders.tidy(store)
         if writer.previous is not None and writer.lost is None:
             roll_forward(store, writer.previous)
+            if (store / traces.OVERLAY).exists():
+                from rejse.pipelines.publication import overlay
+
+                overlay.tidy(store, writer.previous.number)
         yield writer
 
 

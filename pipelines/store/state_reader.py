@@ -91,18 +91,18 @@ class PublishedTables:
             for content, group, keys in wanted.looked_at(self.store, file)
             if (is_theirs := wanted.mask(keys)).any()
         )
-        return _concatenated(parts)
+        return concatenated(parts)
 
     def between(self, table: str, low: str, high: str) -> pa.Table | None:
         """Read rows of customers with keys in [low, high); None where there are none."""
         if low >= high:
             return None
         parts = (
-            part.filter(pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
+            part.filter(pc.and_(pc.greater_equal(keys_of(part), low), pc.less(keys_of(part), high)))
             for path in self._paths(table, low, high)
             for part in _read(path, _overlapping(path, low, high))
         )
-        return _concatenated(parts)
+        return concatenated(parts)
 
     def row_counts(self, table: str, customers: pa.Array) -> Ints:
         """Count the rows of each of some customers (sorted keys)."""
@@ -156,11 +156,13 @@ def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
     return tuple(out)
 
 
-def _key(part: pa.Table) -> pa.Array:
+def keys_of(part: pa.Table) -> pa.Array:
+    """Return the customer keys of rows as plain text."""
     return flat(part.column(CUSTOMER_KEY)).cast(pa.string())
 
 
-def _concatenated(parts: Iterable[pa.Table]) -> pa.Table | None:
+def concatenated(parts: Iterable[pa.Table]) -> pa.Table | None:
+    """Concatenate rows of several files; None where there are none."""
     filled = [part for part in parts if part.num_rows]
     if not filled:
         return None

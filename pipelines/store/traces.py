@@ -12,6 +12,8 @@ from pathlib import Path
 from rejse.pipelines.store import errors
 
 CURRENT = "current"
+#: Folder of provisional rows, which the hot core lays over a publication.
+OVERLAY = ".live"
 _CATALOGUE = re.compile(r"catalog-([0-9]+)\.duckdb")
 _LOG = "_delta_log"
 

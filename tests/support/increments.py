@@ -206,12 +206,17 @@ def _lines(folder: Path, source: str) -> list[str]:
 
 def contents(settings: Settings) -> dict[str, list[str]]:
     """Rows of all derived tables, final and live ones apart, and of the inputs, in one order."""
-    out = {}
     with connect(settings.store) as con:
-        for name in x_tables.all_tables():
-            for table in TABLES[name].stored:
-                rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
-                out[table] = sorted(map(str, rows))
-        for table in ("events", "answers", "cases", "customers", "pending"):
-            out[table] = sorted(map(str, con.sql(f"select * from {table}").fetchall()))
+        return contents_of(con)
+
+
+def contents_of(con: Any) -> dict[str, list[str]]:
+    """The same, of a session."""
+    out = {}
+    for name in x_tables.all_tables():
+        for table in TABLES[name].stored:
+            rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
+            out[table] = sorted(map(str, rows))
+    for table in ("events", "answers", "cases", "customers", "pending"):
+        out[table] = sorted(map(str, con.sql(f"select * from {table}").fetchall()))
     return out

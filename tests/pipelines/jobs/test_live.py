@@ -180,8 +180,8 @@ def test_a_stop_of_the_whole_service_leaves_no_process(
     """Such as systemd's: the signal goes to all processes, while a run may be at work."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--every", "0s", "--json",
-               "--config", str(tmp_path)]  # fmt: skip
+    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--look-every", "0s",
+               "--publish-every", "0s", "--json", "--config", str(tmp_path)]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as it:
         assert it.stdout is not None
         assert json.loads(it.stdout.readline())["status"] == "published"
@@ -202,8 +202,8 @@ def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> Non
     batch.arrive(0)
     batch.run(is_last=True)
     live = Arrivals([transcript], tmp_path / "live", KILLS + 1, "wholly shuffled")
-    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--every", "0s", "--json",
-               "--config", str(tmp_path / "live")]  # fmt: skip
+    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--look-every", "0s",
+               "--publish-every", "0s", "--json", "--config", str(tmp_path / "live")]  # fmt: skip
     for part in range(KILLS):
         live.arrive(part)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

@@ -1,0 +1,245 @@
+"""The hot core: the pure functions of a run, warm in one process, on one publication.
+
+    pieces of files -> the chain of the graph -> rows since the publication, in memory
+    customers of these rows, and those with a passed deadline -> merge -> score -> revise
+
+What a run would publish of these customers is there at once. It is provisional: the bounded run is
+the only writer of what is published, and a core is thrown away at each publication. Then a new one
+begins on that, and reads again what came after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.pipelines.config import retention
+from rejse.pipelines.config.dimension_files import LINKS
+from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs import identity_links
+from rejse.pipelines.jobs.contested_ids import ContestedIds
+from rejse.pipelines.jobs.increment import is_compatible, plan_increment
+from rejse.pipelines.jobs.ingest_steps import Ingest, ingest
+from rejse.pipelines.jobs.local_graph import run_chain
+from rejse.pipelines.jobs.plan import Plan, plan_graph
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.stage_steps import Stage
+from rejse.pipelines.sources.shards import Shard
+from rejse.pipelines.store import delta_store, erasure_receipts
+from rejse.pipelines.store.carry_forward import published
+from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store.state_reader import PublishedTables
+from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
+from rejse.transforms.columnar import encoded_tables
+from rejse.transforms.columnar.arrays import arrow, flat
+from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.core import Core, rows_to_publish
+from rejse.transforms.errors import MisuseError
+from rejse.transforms.identity.link_table import LINKS as LINK_COLUMNS
+from rejse.transforms.incremental import cross_customer_ids
+from rejse.transforms.incremental.input_kinds import INPUTS
+from rejse.transforms.incremental.merge_customers import LATE
+from rejse.transforms.incremental.table_rows import REPLACED
+from rejse.transforms.journeys.watermarks import Delivery
+from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.transforms.scoring import pending
+from rejse.transforms.steps import KEPT, LATEST
+
+#: Bytes of published rows that a core holds, so that they need not be read again.
+HISTORY_BYTES = 1 << 30
+
+
+class NoBaseError(MisuseError):
+    """No publication holds what the rows that come now could be added to."""
+
+
+def warm(settings: Settings, scratch: Path, now: int) -> tuple[Publication, HotCore]:
+    """Return the last publication, and a core on it.
+
+    Args:
+        settings: The configuration.
+        scratch: An empty folder, for as long as the core is used.
+        now: The clock, microseconds.
+
+    Raises:
+        NoBaseError: there is none, or it was made under other rules, mappings or tables.
+    """
+    base = delta_store.latest(settings.store)
+    if base is None or not is_compatible(settings, base) or base.config_version != settings.version:
+        raise NoBaseError("expected a publication under this configuration; `rejse run` makes it")
+    erased = erasure_receipts.erased(settings.store, base)
+    increment = plan_increment(settings, base, RunRequest(inputs=()), now, erased)
+    if identity_links.are_kept(settings):
+        none = pa.Table.from_batches([], LINK_COLUMNS)
+        links = identity_links.links_of_run(settings, base, none, erased)
+        increment = replace(increment, links=links)
+    tables = published(settings.store, base)
+    history = WarmTables(tables.store, tables.files, RowGroups(HISTORY_BYTES))
+    return base, HotCore(plan_graph(settings, increment, scratch), history)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a step made.
+
+    Attributes:
+        customers: Sorted keys of the customers that were scored.
+        tables: Their rows by stored table, as a run would stage them, and `REPLACED`.
+    """
+
+    customers: pa.Array
+    tables: Mapping[str, pa.Table]
+
+
+class HotCore:
+    """Rows since a publication, and what they make of their customers."""
+
+    def __init__(self, plan: Plan, history: PublishedTables) -> None:
+        """Take the plan of an increment without pieces of files, and what is published."""
+        self._plan, self._merger = plan, replace(plan.merger, state=history)
+        data = replace(plan.data, tables={n: t for n, t in plan.data.tables.items() if n != LINKS})
+        self._core, self._retain = Core(data, plan.rules), partial(retention.kept, plan.since)
+        self._stage = Stage(plan)
+        self._ingest_of: dict[str, Ingest] = {}
+        for kind, mappings in plan.mappings.items():
+            steps = ingest(plan, kind, mappings)
+            for step in steps.chain:
+                step.setup()
+                step.start_bundle()
+            self._ingest_of |= dict.fromkeys(mappings, steps)
+        self._rows = {kind: RowsSince() for kind in INPUTS}
+        self._ids = ContestedIds(plan.salt, plan.known)
+        self._latest: dict[tuple[str, Delivery], int] = {}
+        self._pending = history.between(pending.PENDING.name, "", "g")
+
+    def step(self, shards: Iterable[Shard] = ()) -> Touched:
+        """Take rows of pieces of files; return what they, and passed deadlines, change."""
+        keys: list[pa.Array] = []
+        for kind, rows in self._read(shards).items():
+            self._rows[kind].add(rows)
+            keys += [_keys(rows), *self._contested(kind, rows)]
+        watermarks = self._plan.clocks.of(self._latest)
+        if self._pending is not None:
+            lateness = self._plan.rules.windows.lateness
+            keys.append(pending.due(self._pending, *watermarks, lateness))
+        customers = _sorted(keys)
+        return Touched(customers, self._score(customers, watermarks) if len(customers) else {})
+
+    def _read(self, shards: Iterable[Shard]) -> dict[str, pa.Table]:
+        """Return the accepted rows of pieces of files by kind of input, all of them or none."""
+        batches: dict[str, list[pa.RecordBatch]] = {}
+        latest = dict(self._latest)
+        for shard in shards:
+            steps = self._ingest_of[shard.source]
+            for name, value in run_chain(steps.chain, shard):
+                if name == KEPT:
+                    batches.setdefault(steps.kind, []).append(value)
+                elif name == LATEST:
+                    delivery, time = value
+                    latest[delivery] = max(time, latest.get(delivery, time))
+        self._latest = latest
+        return {kind: _table(kind, of_kind) for kind, of_kind in batches.items()}
+
+    def _contested(self, kind: str, rows: pa.Table) -> list[pa.Array]:
+        """Note the ids of new rows; return the customers who own others than before."""
+        if kind != "interaction":
+            return [self._ids.add(kind, rows)]
+        is_late = self._merger.is_late(rows)
+        parts = ((kind, rows.filter(arrow(~is_late))), (LATE, rows.filter(arrow(is_late))))
+        return [self._ids.add(name, part) for name, part in parts if part.num_rows]
+
+    def _score(
+        self, customers: pa.Array, watermarks: tuple[dict[str, int], dict[str, int]]
+    ) -> dict[str, pa.Table]:
+        new = {kind: self._new_rows(kind, customers) for kind in INPUTS}
+        present = {kind: rows for kind, rows in new.items() if rows is not None}
+        merged = self._merger.merge(present, customers, self._owned_by_other)
+        scored = self._core.score(merged, *watermarks)
+        tables = rows_to_publish(merged, scored, self._merger, self._retain)
+        self._wait(customers, tables.get(pending.PENDING.name))
+        return self._stored(tables)
+
+    def _stored(self, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
+        """Return rows by the stored tables that take them."""
+        replaced = {name: rows for name, rows in tables.items() if name == REPLACED}
+        parts = (
+            part
+            for name, rows in tables.items()
+            if name != REPLACED
+            for part in self._stage.parts(name, rows)
+        )
+        return replaced | {name: rows for name, rows in parts if rows.num_rows}
+
+    def _new_rows(self, kind: str, customers: pa.Array) -> pa.Table | None:
+        """Return the rows of customers since the publication but for those whose id others own."""
+        rows = self._rows[kind].of(customers)
+        if rows is None or not self._ids.owners:
+            return rows
+        dropped = self._owned_by_other(kind, rows)
+        if kind == "interaction":
+            is_late = self._merger.is_late(rows)
+            dropped = np.where(is_late, self._owned_by_other(LATE, rows), dropped)
+        rows = rows.filter(arrow(~dropped))
+        return rows if rows.num_rows else None
+
+    def _owned_by_other(self, kind: str, rows: pa.Table) -> np.ndarray:
+        owners = self._ids.owners.get(kind, {})
+        return cross_customer_ids.owned_by_other(rows, owners, self._plan.salt)
+
+    def _wait(self, customers: pa.Array, rows: pa.Table | None) -> None:
+        """Let the deadlines of customers be those of `rows`."""
+        kept = [] if rows is None else [rows.select([c.name for c in pending.PENDING.columns])]
+        if self._pending is not None:
+            key = flat(self._pending.column(CUSTOMER_KEY)).cast(pa.string())
+            is_scored = pc.is_in(key, value_set=customers)
+            kept.append(self._pending.filter(pc.invert(is_scored)))
+        if kept:
+            self._pending = encoded_tables.concat(kept)
+
+
+class RowsSince:
+    """Rows in the order of arrival, in chunks that at least halve from one to the next.
+
+    So a row is copied as often as the logarithm of their number.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: list[pa.Table] = []
+
+    def add(self, rows: pa.Table) -> None:
+        """Take rows."""
+        self._chunks.append(rows)
+        while len(self._chunks) > 1 and self._chunks[-2].num_rows <= 2 * self._chunks[-1].num_rows:
+            self._chunks[-2:] = [encoded_tables.concat(self._chunks[-2:])]
+
+    def of(self, customers: pa.Array) -> pa.Table | None:
+        """Return the rows of some customers; None where there are none."""
+        parts = [chunk.filter(_is_of(chunk, customers)) for chunk in self._chunks]
+        filled = [part for part in parts if part.num_rows]
+        return encoded_tables.concat(filled) if filled else None
+
+
+def _is_of(rows: pa.Table, customers: pa.Array) -> pa.Array:
+    """Return the mask of rows of customers; their keys are compared once each."""
+    key = flat(rows.column(CUSTOMER_KEY))
+    return pc.take(pc.is_in(key.dictionary, value_set=customers), key.indices)
+
+
+def _table(kind: str, batches: list[pa.RecordBatch]) -> pa.Table:
+    tables = [pa.Table.from_batches([batch]) for batch in batches]
+    return encoded_tables.encode(encoded_tables.concat(tables), INPUTS[kind].contract)
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    return pc.unique(flat(rows.column(CUSTOMER_KEY)).cast(pa.string()))
+
+
+def _sorted(keys: list[pa.Array]) -> pa.Array:
+    distinct = pc.unique(pa.concat_arrays([text([]), *keys]))
+    return distinct.take(pc.sort_indices(distinct))

@@ -1,0 +1,92 @@
+"""The hot loop: what arrives between two publications is scored, and laid over the last one."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs import arriving_files, hot_core
+from rejse.pipelines.jobs.live import reread_tables
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.overlay import Overlay
+from rejse.pipelines.sources import positions, shards
+from rejse.pipelines.sources.kafka.broker import BrokerError
+from rejse.pipelines.sources.kafka.topics import TopicShard
+from rejse.pipelines.sources.listing import SourceFile
+from rejse.pipelines.store import delta_store
+from rejse.pipelines.store.errors import StoreDamagedError
+from rejse.transforms.columnar.string_arrays import text
+
+NOTHING = hot_core.Touched(text([]), {})
+
+
+@dataclass
+class HotLoop:
+    """Looks at the sources again and again until `stop` is set.
+
+    A file that was read before and has changed waits for the next publication.
+
+    Attributes:
+        settings: The configuration.
+        pause: Seconds between two looks.
+    """
+
+    settings: Settings
+    pause: float
+    stop: Event = field(default_factory=Event)
+    _n_misses: int = 0
+
+    def steps(self) -> Iterator[int]:
+        """Yield after each look how many customers it touched.
+
+        At a new publication all begins anew, with what it has not read. Raises what reading the
+        sources and the store raises.
+        """
+        while not self.stop.is_set():
+            try:
+                with tempfile.TemporaryDirectory(prefix="rejse-hot-") as scratch:
+                    yield from self._on_publication(Path(scratch))
+            except hot_core.NoBaseError:  # the bounded run is about to publish one
+                yield 0
+            self.stop.wait(self.pause)
+
+    def _on_publication(self, scratch: Path) -> Iterator[int]:
+        settings = reread_tables(self.settings)
+        base, core = hot_core.warm(settings, scratch, delta_store.now())
+        laid, key = Overlay(settings.store, base.number), settings.key()
+        read = positions.of(settings, base.positions)
+        try:
+            while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
+                looked = positions.look(_present(settings), read, key, delta_store.now())
+                read |= looked.positions
+                fresh = [
+                    one for one in looked.unread if (one.source, one.file) not in looked.reread
+                ]
+                arrived = [shard for one in fresh for shard in shards.pieces(one)]
+                touched = core.step(arrived) if arrived else NOTHING
+                if len(touched.customers):
+                    laid.add(touched.customers, touched.tables)
+                    self._n_misses = 0
+                else:
+                    laid.keep()
+                yield len(touched.customers)
+                self.stop.wait(self.pause)
+        except (FileNotFoundError, StoreDamagedError):
+            # A file was renamed after it was listed; or the store no longer has this publication.
+            self._n_misses += 1
+            is_current = catalogue.pointed(settings.store) == base.number
+            if is_current and self._n_misses > arriving_files.MAX_MISSES:
+                raise
+        except BrokerError as fault:  # it may answer again
+            logging.getLogger(__name__).error("%s; trying again", fault)
+
+
+def _present(settings: Settings) -> list[SourceFile | TopicShard]:
+    """Return the files that are whole, and all partitions."""
+    partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
+    return [*arriving_files.listed(settings, arriving_files.is_whole), *partitions]

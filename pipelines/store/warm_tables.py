@@ -1,0 +1,96 @@
+"""Read the rows of some customers again and again: row groups stay in memory, up to a limit."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.pipelines.store import parquet_files
+from rejse.pipelines.store.file_index import pairs
+from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables, concatenated, keys_of
+from rejse.transforms.columnar.arrays import Ints, arrow
+from rejse.transforms.incremental.cross_customer_ids import Words, leading
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """The rows of a row group, with their customers' leading keys in order.
+
+    Attributes:
+        rows: As they are stored.
+        leading: Leading halves of the customer keys, sorted.
+        order: Row number of each.
+    """
+
+    rows: pa.Table
+    leading: Words
+    order: Ints
+
+    @classmethod
+    def read(cls, path: Path, group: int) -> RowGroup:
+        """Read a row group of a file."""
+        rows = parquet_files.groups(path, [group])
+        of_rows = leading(keys_of(rows))
+        order = np.argsort(of_rows, kind="stable")
+        return cls(rows, of_rows[order], order)
+
+    def of(self, wanted: Words) -> pa.Table:
+        """Return the rows whose leading half is wanted, in the order in which they are stored."""
+        first = np.searchsorted(self.leading, wanted)
+        last = np.searchsorted(self.leading, wanted, "right")
+        _, held = pairs(first, last)
+        return self.rows.take(arrow(np.sort(self.order[held]), pa.int64()))
+
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes that it holds."""
+        return int(self.rows.nbytes + self.leading.nbytes + self.order.nbytes)
+
+
+@dataclass
+class RowGroups:
+    """The row groups that were read last, of at most so many bytes together, but at least one."""
+
+    most_bytes: int
+    _held: OrderedDict[tuple[Path, int], RowGroup] = field(default_factory=OrderedDict)
+    _bytes: int = 0
+
+    def of(self, path: Path, group: int) -> RowGroup:
+        """Return a row group of an immutable file."""
+        place = (path, group)
+        if place in self._held:
+            self._held.move_to_end(place)
+            return self._held[place]
+        made = self._held[place] = RowGroup.read(path, group)
+        self._bytes += made.nbytes
+        while self._bytes > self.most_bytes and len(self._held) > 1:
+            _, last = self._held.popitem(last=False)
+            self._bytes -= last.nbytes
+        return made
+
+
+@dataclass(frozen=True)
+class WarmTables(PublishedTables):
+    """Tables of a publication whose row groups stay in memory."""
+
+    groups: RowGroups
+
+    def rows(
+        self, table: str, customers: pa.Array, columns: list[str] | None = None
+    ) -> pa.Table | None:
+        """Read rows of some customers (sorted keys) as `PublishedTables.rows` does."""
+        wanted, prefixes = CustomerKeys(customers), leading(customers)
+        parts = (
+            self.groups.of(self.store / file.path, group).of(prefixes)
+            for file in self.files.get(table, ())
+            for group in wanted.groups(self.store, file)
+        )
+        whole = concatenated(
+            part.filter(pc.is_in(keys_of(part), value_set=customers)) for part in parts
+        )
+        return whole if whole is None or columns is None else whole.select(columns)

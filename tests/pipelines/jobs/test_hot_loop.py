@@ -1,0 +1,95 @@
+"""The hot loop: what arrives is seen before it is published, and never beside another base."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines.config import settings
+from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs.hot_loop import HotLoop
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.maintenance import erase
+from rejse.pipelines.publication import overlay
+from rejse.pipelines.store.traces import OVERLAY
+from tests.support.installation import installation, lines, row
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    run(project, RunRequest(audit=None))
+    return project
+
+
+def publish(project: Settings) -> None:
+    assert run(project, RunRequest(audit=None)).status == "published"
+
+
+def live(project: Settings) -> list[tuple[Any, ...]]:
+    """Events and provisional journeys that a session with the overlay sees."""
+    with overlay.connect(project.store) as con:
+        counts = "(select count(*) from events), (select count(*) from v_live where is_provisional)"
+        return con.execute(f"select {counts}").fetchall()
+
+
+def steps(project: Settings) -> tuple[HotLoop, Iterator[int]]:
+    loop = HotLoop(project, pause=0)
+    return loop, loop.steps()
+
+
+def test_a_row_is_seen_before_it_is_published(project: Settings) -> None:
+    loop, looks = steps(project)
+    assert (next(looks), live(project)) == (0, [(1, 0)])
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    assert (next(looks), live(project)) == (1, [(2, 1)])
+    assert next(looks) == 0
+    publish(project)
+    assert next(looks) == 0
+    assert live(project) == [(2, 0)]
+    (project.root / "c.jsonl").write_text(lines([row(2), row(3)]))
+    (project.root / "d.jsonl").write_text(lines([row(4)])[:-3])  # is still written
+    assert (next(looks), live(project)[0][0]) == (2, 4)
+    loop.stop.set()
+    assert list(looks) == []
+
+
+def test_a_reader_never_mixes_two_bases(project: Settings) -> None:
+    _, looks = steps(project)
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    next(looks)
+    (project.root / "c.jsonl").write_text(lines([row(2)]))
+    publish(project)
+    assert overlay.base(project.store) == 1
+    assert live(project) == [(2, 1)]  # the loop has not seen publication 2 yet
+    next(looks)
+    assert overlay.base(project.store) is None  # nothing is laid over it yet
+    assert live(project) == [(3, 0)]
+
+
+def test_an_erasure_takes_the_overlay_with_it(project: Settings) -> None:
+    _, looks = steps(project)
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    next(looks)
+    identity = row(1)["identity"]
+    erase.forget(project, "customer", identity)
+    assert list(project.store.glob(f"{OVERLAY}/*")) == []
+    assert live(project) == [(1, 0)]
+
+
+def test_what_cannot_be_read_by_this_configuration_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    project = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    _, looks = steps(project)
+    assert next(looks) == 0
+    assert not (project.store / OVERLAY).exists()
+    publish(project)
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    assert next(looks) == 1
