@@ -185,6 +185,9 @@ def amend(store: Path, file: Path, publication: int) -> None:
     with duckdb.connect(str(file), config={"threads": 1}) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()
+        # Only files that macros list can be reached later (`catalogue.lock_down`).
+        paths = [path for files in layers for listed in files.values() for path in listed]
+        con.execute(f"create macro overlay_files() as {catalogue_build.listed(store, paths)}")
         con.execute(f"create view overlay_customers as {_customers(store, layers)}")
         con.execute(f"create view overlay_replaced as {_replaced(store, layers)}")
         tables = {name for files in layers for name in files} - {REPLACED}
