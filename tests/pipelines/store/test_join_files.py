@@ -83,15 +83,17 @@ def test_joined_files_of_the_run_itself_are_removed_published_ones_stay(tmp_path
             for file in store_builder.staged(tmp_path, store_builder.journey(n, [{}]))
         ]
         first = publish.publish(writer, files, store_builder.run_of(1), audit=None)
-    (one,) = delta_store.named(tmp_path, "steps", first.versions["steps"])
-    assert [path.name for path in (tmp_path / "steps").glob("*.parquet")] == [Path(one.path).name]
-    two = store_builder.staged(tmp_path, store_builder.joined(
+    (published,) = delta_store.named(tmp_path, "steps", first.versions["steps"])
+    assert [path.name for path in (tmp_path / "steps").glob("*.parquet")] == [
+        Path(published.path).name
+    ]
+    more = store_builder.staged(tmp_path, store_builder.joined(
         *(store_builder.journey(n, [{}]) for n in (8, 9))
     ))  # fmt: skip
-    steps = [file for file in two if file.table == "steps"]
-    joined = join_files.join_small(tmp_path, first, {"steps": [one, *steps]})
+    steps = [file for file in more if file.table == "steps"]
+    joined = join_files.join_small(tmp_path, first, {"steps": [published, *steps]})
     (file,) = joined["steps"]
-    assert file.rows == one.rows + sum(staged.rows for staged in steps)
+    assert file.rows == published.rows + sum(staged.rows for staged in steps)
     assert sorted(f"steps/{path.name}" for path in (tmp_path / "steps").glob("*.parquet")) == (
-        sorted([one.path, file.path])
+        sorted([published.path, file.path])
     )

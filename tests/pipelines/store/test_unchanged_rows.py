@@ -57,8 +57,8 @@ def test_customers_whose_rows_are_the_same_but_for_run_and_clock(
     published = [staged(tmp_path, BEFORE[:2], "one", 1), staged(tmp_path, BEFORE[2:], "one", 1)]
     made = [staged(tmp_path, now, "two", 2)]
     customers = text([ANN, BEN, CYD, DAN])
-    found = unchanged_rows.unchanged(tmp_path, published, made, customers)
-    assert found.to_pylist() == same
+    stays = unchanged_rows.unchanged(tmp_path, published, made, customers)
+    assert stays.to_pylist() == same
     assert unchanged_rows.unchanged(tmp_path, [], made, customers).to_pylist() == []
     assert unchanged_rows.unchanged(tmp_path, published, [], customers).to_pylist() == []
 
