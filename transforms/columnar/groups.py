@@ -191,7 +191,9 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
         return np.full(len(rows), fill, dtype=x.dtype)
     if not len(rows) or rows.min() >= 0:
         return x.take(rows, axis=0)
-    return np.where(rows >= 0, x[rows], fill)
+    filled = np.empty(len(x) + 1, np.result_type(x, fill))
+    filled[:-1], filled[-1] = x, fill
+    return filled[rows]  # -1 is the last: a third of what choosing row by row costs
 
 
 def distinct(x: Array) -> Array:

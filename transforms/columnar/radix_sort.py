@@ -38,7 +38,7 @@ def sorted_by(*keys: Array, radix_from: int = MANY) -> Ints:
 def _sorted_on(digit: Array, rows: Ints | None) -> Ints:
     if rows is None:
         return np.argsort(digit, kind="stable")
-    return np.asarray(rows[np.argsort(digit[rows], kind="stable")])
+    return rows.take(np.argsort(digit.take(rows), kind="stable"))
 
 
 def _digits(key: Array) -> Iterator[Array]:
