@@ -19,6 +19,7 @@ from tests.support import equal_stores, strategies
 from tests.support.company import company
 from tests.support.increments import Arrivals, contents, with_copies
 from tests.support.installation import SELECT, installation, lines, row
+from tests.support.law import SOAK
 
 #: How a run is executed, by what its request says. Beam's graph is the definition.
 BEAM: dict[str, Any] = {"beam_args": ["--runner=FnApiRunner"]}
@@ -36,7 +37,7 @@ def _as_many_workers_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
 def increments(folder: Path, how: dict[str, Any]) -> tuple[dict[str, list[str]], Counter[str]]:
     """Rows of all tables after runs over late and shuffled rows and a repair, and all counts."""
     folder.mkdir()
-    transcript = with_copies(strategies.many_felt(2, 30), 2)
+    transcript = with_copies(strategies.many_felt(2, 30 if SOAK else 15), 2)
     arrivals = Arrivals([transcript], folder, PARTS, "late", 2)
     counts: Counter[str] = Counter()
     for part in range(PARTS):
@@ -49,8 +50,8 @@ def increments(folder: Path, how: dict[str, Any]) -> tuple[dict[str, list[str]],
 
 def test_increments_and_a_repair_are_the_same(tmp_path: Path) -> None:
     tables, counts = increments(tmp_path / "beam", BEAM)
-    assert counts["kept"] > 100 and counts["duplicate"] > 0
-    for how in LOCAL[:2]:
+    assert counts["kept"] > 50 and counts["duplicate"] > 0
+    for how in LOCAL[:2] if SOAK else LOCAL[1:2]:
         other, other_counts = increments(tmp_path / str(how["workers"]), how)
         assert {name for name in tables if tables[name] != other[name]} == set(), how
         assert other_counts == counts, how
@@ -59,7 +60,7 @@ def test_increments_and_a_repair_are_the_same(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("company")
-    company(folder, 300)
+    company(folder, 300 if SOAK else 60)
     return folder
 
 
