@@ -15,7 +15,7 @@ from rejse.transforms.schema.parameters import DAY, Rules
 from tests.support import builders
 from tests.support.law import examples
 
-LAWS = settings(max_examples=examples(200))
+LAWS = settings(max_examples=examples(100))
 GIVE_UP, LATENESS = 5 * DAY, DAY
 #: Days of events and of due times: few, so that many words come exactly when something is due.
 DAYS = st.sampled_from((0, 1, 2, 5, 7, 9, 10, 14))

@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import DAY, JourneyType, Rules
 from tests.support import builders
 from tests.support.law import examples
 
-LAWS = settings(max_examples=examples(250))
+LAWS = settings(max_examples=examples(120))
 #: Gap, window and cap so near each other that every one of them is the earliest deadline at times.
 TYPES = {
     "claim": JourneyType("claim", gap=3 * DAY, case_gap=5 * DAY, reopen_window=2 * DAY, cap=9 * DAY,

@@ -16,7 +16,7 @@ from tests.support import builders, strategies
 from tests.support.law import examples
 from tests.support.transcript import Transcript, operational_of
 
-LAWS = settings(max_examples=examples(80))
+LAWS = settings(max_examples=examples(50))
 
 
 def sessionised(rows: list[dict[str, Any]]) -> SessionisedEvents:

@@ -22,7 +22,7 @@ from tests.support.law import examples
 from tests.support.transcript import Transcript
 
 LAWS = settings(
-    max_examples=examples(60),
+    max_examples=examples(30),
     suppress_health_check=list(HealthCheck),
 )
 
