@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import fastavro
@@ -20,7 +21,7 @@ from rejse.pipelines.jobs.status import status
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.sources import shards
 from rejse.pipelines.sources.kafka import broker as client
-from rejse.pipelines.sources.kafka.topics import Topic
+from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.sources.listing import SourceError
 from rejse.pipelines.store import delta_store
 from tests.support import installation, kafka_broker, strategies
@@ -329,6 +330,43 @@ def test_a_topic_that_is_not_there(tmp_path: Path, topics: Topics) -> None:
     installed = of_topic(tmp_path, topics.servers, "nowhere")
     with pytest.raises(SourceError, match="expected the topic, found none"):
         once(installed)
+
+
+def test_messages_that_are_removed_while_they_are_read(tmp_path: Path, topics: Topics) -> None:
+    topic = topics.make()
+    topics.send(topic, messages(1, 2, 3))
+    (partition,) = client.partitions("web", Topic(topic, topics.servers))
+    topics.expire(topic, 2)
+    with pytest.raises(SourceError, match="were removed while they were read; run again"):
+        list(client.messages(partition))
+
+
+def test_a_broker_that_ends_while_it_is_read() -> None:
+    topic = Topic("clicks", f"127.0.0.1:{free_port()}")
+    with pytest.raises(client.BrokerError, match="expected an answer of the broker"):
+        list(client.messages(TopicShard("web", topic, "a", 0, 0, 9), stall=0.5))
+
+
+def test_a_loop_waits_for_a_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreachable(*_: object) -> list[TopicShard]:
+        raise client.BrokerError("topic clicks: no answer")
+
+    class OnceMore(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waited.append(timeout)
+            if len(waited) == 2:
+                self.set()
+            return self.is_set()
+
+    waited: list[float | None] = []
+    monkeypatch.setattr(client, "partitions", unreachable)
+    installed = of_topic(tmp_path, "127.0.0.1:1", "clicks")
+    loop = Loop(installed, Pace(5_000_000, 1), stop=OnceMore(), audit=None)
+    assert list(loop.results()) == []
+    assert waited == [5.0, 5.0]
+    assert caplog.text.count("topic clicks: no answer; trying again") == 2
 
 
 def test_a_broker_that_does_not_answer() -> None:
