@@ -64,13 +64,19 @@ def verify(store: Path, now: int, progress: Progress | None = None) -> Verified:
     from rejse.pipelines.publication import catalogue
 
     for left in reversed(range(AGAIN)):
-        current = storage.latest(store)
+        current = _current(store)
         if current is None:
             raise catalogue.none_published(store)
         result = _inspect(store, current, now, progress or (lambda _: None))
-        if not left or not result.damaged or storage.latest(store) == current:
+        if not left or not result.damaged or _current(store) == current:
             break  # else files may be missing because the publication is no longer current
     return replace(result, is_noted=_note(store, result))
+
+
+def _current(store: Path) -> Publication | None:
+    """Return the newest publication as the table has it, whatever is noted beside the table."""
+    publications = storage.publications(store)
+    return publications[-1] if publications else None
 
 
 def _inspect(store: Path, publication: Publication, now: int, progress: Progress) -> Verified:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.config.settings import load
-from rejse.pipelines.maintenance.erase import DRAWN, REQUEST, forget
+from rejse.pipelines.maintenance.erase import DRAWN, forget
+from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store, quarantine
 from tests.support import erasing, faults
 
@@ -39,7 +40,7 @@ def state_of(place: Path) -> dict[str, Any]:
     return {
         "others": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "left": sorted(name for names in left.values() for name in names),
-        "waits": (there.store / REQUEST).exists() or (place / "report.html").exists(),
+        "waits": (there.store / file_modes.ERASING).exists() or (place / "report.html").exists(),
         "publications": len(delta_store.publications(there.store)),
     }
 
@@ -61,7 +62,7 @@ def disturbed(place: Path, at: int) -> None:
 def finished(place: Path, at: int) -> dict[str, Any]:
     """What the next run or erasure makes of it."""
     there = load(place)
-    waited = (there.store / REQUEST).exists()
+    waited = (there.store / file_modes.ERASING).exists()
     if at % 2 and waited:
         done = erasing.advance(there, 3).status
     else:

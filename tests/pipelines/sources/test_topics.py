@@ -101,7 +101,7 @@ def test_a_look_at_partitions_and_files(tmp_path: Path) -> None:
     }
     here = [partition(0, 9, "a", 0), partition(0, 4, "a", 1), partition(0, 2, "a", 2)]
     looked = positions.look(here, before, b"key", NOW)
-    assert [(s.partition, s.start, s.stop) for s in looked.shards] == [(0, 5, 9), (2, 0, 2)]
+    assert [(s.partition, s.start, s.stop) for s in looked.unread] == [(0, 5, 9), (2, 0, 2)]
     assert looked.left == {Place("web", "kafka://clicks/7")}
     assert looked.positions[Place("web", "kafka://clicks/2")] == Offsets("a", 0, 2)
     assert looked.reread == {}
@@ -111,7 +111,7 @@ def test_rows_of_a_span_are_due_again_at_once() -> None:
     first = positions.look([partition(0, 9)], {}, b"key", NOW, in_part=True)
     assert first.positions == {PLACE: Offsets("a-_1", 0, 9, 0, 0)}
     then = positions.look([partition(0, 11)], first.positions, b"key", NOW)
-    assert [(shard.start, shard.stop) for shard in then.shards] == [(0, 11)]
+    assert [(shard.start, shard.stop) for shard in then.unread] == [(0, 11)]
     assert then.reread == {("web", "kafka://clicks/0"): 0}
     assert then.positions == {PLACE: Offsets("a-_1", 0, 11)}
 

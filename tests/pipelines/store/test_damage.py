@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.cli import exit_codes, main
-from rejse.pipelines.maintenance import erase
+from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store, errors
 from rejse.transforms.errors import StoreError
 from tests.support.damage import data_file, made, place, run_here, run_in_process, served_counts
@@ -120,7 +120,7 @@ def test_care_of_a_store_in_pieces_names_the_file(
     report = json.loads(capsys.readouterr().out)
     assert (left.value.code, report["status"]) == (74, "store_failed")
     assert str(path) in report["message"]
-    assert not (place / "store" / erase.REQUEST).exists(), "else no run could mend it"
+    assert not (place / "store" / file_modes.ERASING).exists(), "else no run could mend it"
 
 
 @pytest.mark.parametrize("args", (["sql", "from events"], ["explain", "worst"]))
