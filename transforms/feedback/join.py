@@ -217,18 +217,18 @@ class Match:
         width = len(self.moment) + 1
         keys = candidates.keys * width + self.moment[candidates.rows] + 1
         wanted = candidates.wanted * width + self.until[candidates.asking]
-        return self._found(candidates, np.searchsorted(keys, wanted, side="right") - 1)
+        return self._events(candidates, np.searchsorted(keys, wanted, side="right") - 1)
 
     def _first(self, candidates: Candidates) -> Ints:
-        return self._found(candidates, np.searchsorted(candidates.keys, candidates.wanted))
+        return self._events(candidates, np.searchsorted(candidates.keys, candidates.wanted))
 
-    def _found(self, candidates: Candidates, at: Ints) -> Ints:
+    def _events(self, candidates: Candidates, at: Ints) -> Ints:
         """Return the event of each record, given the place among candidates where it may be."""
-        found = np.full(len(self.asking), NULL, np.int64)
+        events = np.full(len(self.asking), NULL, np.int64)
         inside = np.flatnonzero((at >= 0) & (at < len(candidates.keys)))
         same = inside[candidates.keys[at[inside]] == candidates.wanted[inside]]
-        found[candidates.asking[same]] = candidates.rows[at[same]]
-        return found
+        events[candidates.asking[same]] = candidates.rows[at[same]]
+        return events
 
 
 @dataclass(frozen=True)
