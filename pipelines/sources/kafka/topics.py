@@ -19,7 +19,7 @@ PIECE = 262_144
 #: Notes of a run: messages that retention removed before they were read; messages that were read
 #: and that the broker lost; partitions read from their start since their topic was made anew.
 EXPIRED, TRUNCATED, ANEW = "messages_expired", "messages_truncated", "partitions_made_anew"
-_OFFSETS = re.compile(r"([\w-]+):(\d+)-(\d+)(?: until (-?\d+) from (\d+))?")
+_OFFSETS = re.compile(r"([\w+/=-]+):(\d+)-(\d+)(?: until (-?\d+) from (\d+))?")
 
 
 @dataclass(frozen=True)

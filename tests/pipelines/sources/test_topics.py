@@ -59,7 +59,13 @@ def test_what_is_read_of_a_partition(
 
 
 @pytest.mark.parametrize(
-    "offsets", [Offsets("Ab-_9", 0, 12), Offsets("x", 3, 4, -5, 3), Offsets("x", 3, 4, 99, 3)]
+    "offsets",
+    [
+        Offsets("Ab-_9", 0, 12),
+        Offsets("a+/b=", 0, 12),
+        Offsets("x", 3, 4, -5, 3),
+        Offsets("x", 3, 4, 99, 3),
+    ],
 )
 def test_a_position_is_written_and_read(offsets: Offsets) -> None:
     assert topics.parse(str(offsets)) == offsets
