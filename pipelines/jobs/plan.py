@@ -31,6 +31,7 @@ from rejse.transforms.identity.resolve import Links
 from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks
 from rejse.transforms.incremental.merge_customers import (
     EVENTS,
+    LATE,
     TABLE_OF_KIND,
     CustomerMerger,
     StateReader,
@@ -167,6 +168,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     groups = min(MAX_GROUPS, needed) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
+    ids_arrive = base is not None and bool(increment.shards or base.rows.get(LATE))
 
     def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
@@ -183,7 +185,8 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         groups=groups, parts=-(-groups // GROUPS_PER_PART), scratch=scratch,
         store=settings.store, run_id=increment.run_id,
         config_version=settings.version, known_at=increment.clock, salt=salt,
-        history=stored, known={} if stored is None else _known_ids(settings.store, stored, salt),
+        history=stored,
+        known=_known_ids(settings.store, stored, salt) if stored and ids_arrive else {},
         is_changed=increment.is_changed, relink=increment.relink,
         rescores=rescores, n_stored=n_stored,
         repair=EVER if rescores else request.span if request.mode == "repair" else None,
