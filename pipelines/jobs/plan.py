@@ -168,7 +168,8 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     groups = min(MAX_GROUPS, needed) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
-    ids_arrive = base is not None and bool(increment.shards or base.rows.get(LATE))
+    # Stored rows alone share no id; an index of all their ids is of no use to them.
+    ids_arrive = not rescores or bool(increment.shards or (base and base.rows.get(LATE)))
 
     def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}

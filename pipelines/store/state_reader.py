@@ -107,8 +107,8 @@ class PublishedTables:
     def customers(self, table: str, low: str, high: str) -> pa.Array:
         """Return the keys in [low, high) of the customers who have rows, each once."""
         keys = [
-            pc.unique(_key(part))
-            for path in self._paths(table)
+            pc.unique(keys_of(part))
+            for path in self._paths(table, low, high)
             for part in _read(path, _overlapping(path, low, high), [CUSTOMER_KEY])
         ]
         distinct = pc.unique(pa.chunked_array(keys, pa.string()))
