@@ -21,6 +21,7 @@ from typer.main import get_command
 from rejse.pipelines.cli import exit_codes as exits
 from rejse.pipelines.cli.main import app
 from rejse.pipelines.config import settings
+from rejse.pipelines.config.field_types import Decides
 from rejse.pipelines.publication.metric_dictionary import dictionary
 from rejse.sql import scripts
 from rejse.transforms import published_tables
@@ -135,6 +136,10 @@ def configuration() -> Iterator[str]:
     yield "`30min`, `10s` or `1d12h`. An unknown setting is refused with the nearest known name."
     yield "The pseudonym key is no setting: it is in `key_file` or in `REJSE_KEY`."
     yield ""
+    yield "*Changed* says what the next run does after a change: it reads all sources *again*, it"
+    yield "scores stored rows *anew* ([rescoring](store.md#rescoring)), it takes the new value for"
+    yield "rows that are not final (*open*), or only *views* show something else."
+    yield ""
     for table, model in _tables(settings.Settings, ""):
         yield from (f"## {table or 'Top level'}", "")
         yield from (inspect.cleandoc(model.__doc__ or "").split("\n\n")[0].replace("\n", " "), "")
@@ -147,9 +152,9 @@ def configuration() -> Iterator[str]:
                 continue
             said = comments[name]
             shown = field.alias or name.replace("store_mode", "store.mode")
-            rows.append((f"`{shown}`", _type(field), _value(field), said))
+            rows.append((f"`{shown}`", _type(field), _value(field), _anew(field), said))
         if rows:
-            yield from grid(("setting", "type", "default", "meaning"), rows)
+            yield from grid(("setting", "type", "default", "changed", "meaning"), rows)
 
 
 def _tables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -209,6 +214,16 @@ def _type(field: Any) -> str:
     text = text.removeprefix("<class '").removesuffix("'>")
     text = " ".join(known.get(p.strip(), p.strip()) for p in text.split("|") if "None" not in p)
     return text if "Annotated" not in text else "number by name"
+
+
+def _anew(field: Any) -> str:
+    """What a run makes again where the setting has changed."""
+    words = {
+        Decides.INGEST: "again", Decides.SCORE: "anew", Decides.OPEN: "open",
+        Decides.VIEWS: "views", Decides.PLACE: "",
+    }  # fmt: skip
+    (decides,) = (m for m in field.metadata if isinstance(m, Decides))
+    return words[decides]
 
 
 def _value(field: Any) -> str:

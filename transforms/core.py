@@ -98,9 +98,9 @@ def rows_to_publish(
     `REPLACED` names the customers whose published rows these replace.
     """
     reason = "configuration" if merger.is_changed else "late event"
-    revised = revise(scored, merged, merger.state, reason)
+    revised = revise(scored, merged, merger.published, reason)
     replaced = {**merged.replaced, **revised.replaced}
-    if merger.state is not None and merged.customers is not None:
+    if merger.published is not None and merged.customers is not None:
         replaced[LIVE_TABLES] = frozenset(merged.customers.to_pylist())
     tables = {
         **merged.inputs,

@@ -158,6 +158,12 @@ def ageing() -> dict[str, str]:
     return {t.name: t.retention for t in TABLES.values() if t.retention and not t.is_private}
 
 
+def scored() -> list[str]:
+    """Return the names of the stored tables that are made of accepted rows: scores, revisions."""
+    made = [t for t in TABLES.values() if t.lifecycle in ("final+live", "live")]
+    return [name for table in (*made, TABLES[SUPERSEDED.name]) for name in table.stored]
+
+
 def private() -> list[str]:
     """Return the names of the stored tables that only their owner may read."""
     return [name for table in TABLES.values() if table.is_private for name in table.stored]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rejse.pipelines.jobs.request import RunRequest, TimeSpan
     from rejse.pipelines.jobs.run import RunResult
 
+#: What was made anew, in words, by mode of a run.
+ANEW = {"rebuild": "all sources were read again", "rescore": "stored rows were scored anew"}
 REPAIR_HINT = "bring them in with: rejse repair --from TIME --until TIME"
 #: Limits of the times that a row can have, in microseconds.
 MIN_TIME, MAX_TIME = -(2**63), 2**63 - 1
@@ -47,6 +49,10 @@ def run(
         bool,
         typer.Option("--rebuild", help="Read all files again, and forget what others held."),
     ] = False,
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="Score all stored rows anew, and those that are new."),
+    ] = False,
     since: Annotated[
         str | None,
         typer.Option("--from", metavar="TIME", help="Take only what happened from then on."),
@@ -60,9 +66,12 @@ def run(
 ) -> None:
     """Read what is new, make journeys, audit them and publish.
 
-    What follows -- goes to Beam, whose runner then does the work.
+    Where windows, weights or journey types have changed, stored rows are scored anew
+    ([bold]--rescore[/bold] does it in any case); where mappings or other rules of accepting rows
+    have changed, all files are read again. What follows -- goes to Beam, whose runner then does the
+    work.
 
-    Example: [bold]rejse run --complete --workers 4[/bold]
+    Example: [bold]rejse run --complete --workers 4[/bold], [bold]rejse run --rescore[/bold]
     """
     from rejse.pipelines.config import complete_until as parsing
     from rejse.pipelines.jobs.request import RunRequest
@@ -74,9 +83,14 @@ def run(
             f"expected no argument, or Beam's options after --, came {args[0]!r};"
             " sources and files are named in rejse.toml"
         )
+    if rebuild and rescore:
+        raise MisuseError(
+            "expected one of --rebuild, which reads all files again, and --rescore, which scores"
+            " stored rows anew; came both"
+        )
     settings = settings_in(config)
     request = RunRequest(
-        mode="rebuild" if rebuild else "increment",
+        mode="rebuild" if rebuild else "rescore" if rescore else "increment",
         complete=complete,
         complete_until=parsing.parse([*(complete_until or ()), *(frontier or ())]),
         span=span,
@@ -248,6 +262,8 @@ def _show_run(result: RunResult) -> None:
         return
     from rejse.transforms.dimensions.customer_records import UNJOINED
 
+    if result.mode in ANEW:
+        print(f"{ANEW[result.mode]} ({result.reason})")
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
     )
@@ -267,7 +283,7 @@ def _show_run(result: RunResult) -> None:
     show_table(("table", "rows"), sorted(result.tables.items()))
     final, live = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
     print(f"{final:,} final journeys, {live:,} that later events may still change (journeys_live)")
-    if counts.get("late", 0):
+    if counts.get("late", 0) > 0:
         print(f"late events wait in `late`; {REPAIR_HINT}")
     if live and not final:
         print("if nothing is missing before some time, say so: --complete-until SOURCE=TIME")

@@ -7,8 +7,9 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -81,7 +82,36 @@ Place = Annotated[Path, BeforeValidator(placed)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+class Decides(Enum):
+    """What a setting decides, and so what is made again where it changes."""
+
+    #: Which rows are accepted, and as what they are stored: the sources are read again.
+    INGEST = "ingest"
+    #: What is made of accepted rows: stored ones are scored anew.
+    SCORE = "score"
+    #: What is made of rows that are not final: each run takes the setting as it is.
+    OPEN = "open"
+    #: What views show of stored rows.
+    VIEWS = "views"
+    #: Where things lie, who may read them and how long they are kept.
+    PLACE = "place"
+
+
+#: Types of settings by what they decide; the type of each setting is one of them.
+T = TypeVar("T")
+Ingest = Annotated[T, Decides.INGEST]
+Score = Annotated[T, Decides.SCORE]
+Open = Annotated[T, Decides.OPEN]
+Views = Annotated[T, Decides.VIEWS]
+Kept = Annotated[T, Decides.PLACE]
+
+
 class Frozen(BaseModel):
     """Base of all parts of the configuration: immutable, and refuses unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def values_that(self, decide: Decides) -> dict[str, Any]:
+        """Return the values of the fields that decide this."""
+        fields = type(self).model_fields.items()
+        return self.model_dump(include={name for name, f in fields if decide in f.metadata})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from rejse.pipelines.config.field_types import Duration, Frozen
+from rejse.pipelines.config.field_types import Duration, Frozen, Kept
 from rejse.transforms.schema.parameters import DAY
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ class RetentionSettings(Frozen):
     """How long publications and rows are kept. Durations are microseconds here."""
 
     #: How long a publication can be read after the next one; at least 1d.
-    publications: Duration = Field(default=30 * DAY, ge=DAY)
+    publications: Kept[Duration] = Field(default=30 * DAY, ge=DAY)
     #: How long rows of a table are kept; a table that is not named is kept.
-    tables: dict[str, Duration] = Field(default_factory=dict)
+    tables: Kept[dict[str, Duration]] = Field(default_factory=dict)
 
     @field_validator("tables")
     @classmethod

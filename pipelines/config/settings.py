@@ -28,11 +28,17 @@ from pydantic import (
 
 from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
 from rejse.pipelines.config.field_types import (
+    Decides,
     Duration,
     Frozen,
+    Ingest,
+    Kept,
+    Open,
     Place,
+    Score,
     SettingsError,
     Share,
+    Views,
     digest,
     placed,
     text_of,
@@ -66,33 +72,33 @@ class Source(Frozen):
     without it they are those that the mapping maps.
     """
 
-    name: str
+    name: Ingest[str]
     #: Which contract its rows keep (docs/reference/contract.md).
-    kind: Literal["interaction", "experience", "customers", "cases", "owned_products"] = (
+    kind: Ingest[Literal["interaction", "experience", "customers", "cases", "owned_products"]] = (
         "interaction"
     )
     #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too. A source has these or a topic.
-    files: tuple[str, ...] = ()
+    files: Kept[tuple[str, ...]] = ()
     #: A topic of Kafka; needs `pip install 'rejse[kafka]'`.
-    topic: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
+    topic: Kept[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
     #: Brokers to ask first: `host:port`, several with commas.
-    servers: str = ""
+    servers: Kept[str] = ""
     #: What a message holds: a JSON object, an Avro record, or an Arrow IPC stream.
-    format: Literal["json", "avro", "arrow"] = "json"
+    format: Kept[Literal["json", "avro", "arrow"]] = "json"
     #: Options of librdkafka, and of the schema registry; `${NAME}` for secrets.
-    options: dict[str, str] = Field(default_factory=dict)
+    options: Kept[dict[str, str]] = Field(default_factory=dict)
     #: A partition so far behind the fastest one of its topic does not delay the source.
-    idle: Duration = 1 * HOUR
+    idle: Open[Duration] = 1 * HOUR
     #: File with the SELECT that maps the source to the contract.
-    mapping: Place
+    mapping: Ingest[Place]
     #: File with the frozen raw columns and types.
-    schema_file: Place = Field(alias="schema")
+    schema_file: Ingest[Place] = Field(alias="schema")
     #: How far out of order its rows come: complete up to its latest time less this.
-    disorder: Duration = 0
+    disorder: Open[Duration] = 0
     #: It sends nothing more: no journey waits for it.
-    retired: bool = False
+    retired: Open[bool] = False
     #: Columns it is known to carry; without it those that the mapping maps.
-    declares: frozenset[str] | None = None
+    declares: Score[frozenset[str] | None] = None
 
     @field_validator("files", mode="before")
     @classmethod
@@ -162,84 +168,84 @@ class Operational(Frozen):
     """Files of the operational tables (CSV or Parquet); None where a table is not configured."""
 
     #: Owners, silos, expected waits of places of contact.
-    touchpoints: Place | None = None
+    touchpoints: Open[Place | None] = None
     #: Fields that a touchpoint asks, knows or passes.
-    touchpoint_fields: Place | None = None
+    touchpoint_fields: Open[Place | None] = None
     #: Owner, windows and ends by journey type.
-    journey_types: Place | None = None
+    journey_types: Score[Place | None] = None
     #: Team of an employee.
-    agents: Place | None = None
+    agents: Open[Place | None] = None
     #: Owner, silo and tier of a team.
-    teams: Place | None = None
+    teams: Open[Place | None] = None
     #: Working hours and time zone by owner.
-    calendar: Place | None = None
+    calendar: Open[Place | None] = None
     #: Weather by site and hour.
-    weather: Place | None = None
+    weather: Open[Place | None] = None
     #: Service levels by journey type.
-    slas: Place | None = None
+    slas: Open[Place | None] = None
     #: Minutes and money by kind of friction.
-    cost_rates: Place | None = None
+    cost_rates: Open[Place | None] = None
     #: Names and prices.
-    products: Place | None = None
+    products: Open[Place | None] = None
     #: Purpose and claim of a campaign.
-    campaigns: Place | None = None
+    campaigns: Open[Place | None] = None
     #: Which identities are one person.
-    identity_links: Place | None = None
+    identity_links: Open[Place | None] = None
 
 
 class WindowSettings(Frozen):
     """Windows and thresholds of the rules. Durations are microseconds here."""
 
     #: Silence that ends a journey without a case.
-    gap: Duration = JourneyType.gap
+    gap: Score[Duration] = JourneyType.gap
     #: Silence that closes a case without an end.
-    case_gap: Duration = JourneyType.case_gap
+    case_gap: Score[Duration] = JourneyType.case_gap
     #: Time after an end in which a journey can be opened again.
-    reopen_window: Duration = JourneyType.reopen_window
+    reopen_window: Score[Duration] = JourneyType.reopen_window
     #: Longest life of a journey.
-    cap: Duration = JourneyType.cap
+    cap: Score[Duration] = JourneyType.cap
     #: Time in which a hand-off must be taken up.
-    handoff_due: Duration = JourneyType.handoff_due
+    handoff_due: Score[Duration] = JourneyType.handoff_due
     #: Age at which views judge a journey; without it as measured.
-    horizon: Duration | None = None
+    horizon: Views[Duration | None] = None
     #: Silence that ends a session.
-    session_gap: Duration = Windows.session_gap
+    session_gap: Score[Duration] = Windows.session_gap
     #: How late an event may come after its source was complete up to its time.
-    lateness: Duration = Windows.lateness
+    lateness: Score[Duration] = Windows.lateness
     #: How far ahead of the run's clock the clock of a source may be.
-    future: Duration = 1 * DAY
+    future: Ingest[Duration] = 1 * DAY
     #: How long an identity without a link waits for its first one.
-    identity_wait: Duration = Windows.identity_wait
+    identity_wait: Ingest[Duration] = Windows.identity_wait
     #: Time in which a contact of the same intent is a repeat.
-    repeat: Duration = Windows.repeat
+    repeat: Score[Duration] = Windows.repeat
     #: Time after its due time at which a promise is broken.
-    promise_give_up: Duration = Windows.promise_give_up
+    promise_give_up: Score[Duration] = Windows.promise_give_up
     #: Events above which an identity is taken for no person.
-    max_events: int = Field(default=Windows.max_events, ge=1)
+    max_events: Ingest[int] = Field(default=Windows.max_events, ge=1)
     #: Evidence coverage below which a journey without evidence has no score.
-    coverage_floor: Share = Windows.coverage_floor
+    coverage_floor: Score[Share] = Windows.coverage_floor
     #: A contact abandoned after a shorter logged wait is no abandonment.
-    short_abandon: Duration = Windows.short_abandon
+    short_abandon: Score[Duration] = Windows.short_abandon
     #: Window of `pressure_cap`, up to and with the message.
-    pressure_window: Duration = Windows.pressure_window
+    pressure_window: Score[Duration] = Windows.pressure_window
     #: Messages without relevance basis in the window before there are too many.
-    pressure_cap: int = Field(default=Windows.pressure_cap, ge=1)
+    pressure_cap: Score[int] = Field(default=Windows.pressure_cap, ge=1)
     #: Intents that state a quick need: any upsell against them counts.
-    quick_intents: tuple[str, ...] = ()
+    quick_intents: Score[tuple[str, ...]] = ()
     #: Fields that are not compared: passwords, wished dates.
-    volatile_fields: tuple[str, ...] = ()
+    volatile_fields: Score[tuple[str, ...]] = ()
     #: Activities that ask; the same one again is an inferred re-ask.
-    question_activities: tuple[str, ...] = Windows.question_activities
+    question_activities: Score[tuple[str, ...]] = Windows.question_activities
     #: How far back an answer is joined by its touchpoint.
-    x_touchpoint: Duration = Windows.x_touchpoint
+    x_touchpoint: Score[Duration] = Windows.x_touchpoint
     #: How far back an answer is joined by the customer's journeys.
-    survey: Duration = Windows.survey
+    survey: Score[Duration] = Windows.survey
     #: Time in which a complaint or low answer must be acted on.
-    ignored: Duration = Windows.ignored
+    ignored: Score[Duration] = Windows.ignored
     #: How long what a customer does next is looked for after a journey.
-    follow_up: Duration = Windows.follow_up
+    follow_up: Score[Duration] = Windows.follow_up
     #: Friction from which a best answer is relief.
-    relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
+    relief_friction: Score[float] = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:
         """Return the windows that hold for all journey types."""
@@ -255,27 +261,27 @@ class TypeSettings(Frozen):
     """Settings `[types.NAME]` of a journey type; they override the journey_types table."""
 
     #: Department that owns journeys of the type.
-    owner: str | None = None
-    gap: Duration | None = None
-    case_gap: Duration | None = None
-    reopen_window: Duration | None = None
-    cap: Duration | None = None
-    handoff_due: Duration | None = None
-    horizon: Duration | None = None
+    owner: Score[str | None] = None
+    gap: Score[Duration | None] = None
+    case_gap: Score[Duration | None] = None
+    reopen_window: Score[Duration | None] = None
+    cap: Score[Duration | None] = None
+    handoff_due: Score[Duration | None] = None
+    horizon: Views[Duration | None] = None
     #: Activities that begin a new journey.
-    start_activities: tuple[str, ...] | None = None
+    start_activities: Score[tuple[str, ...] | None] = None
     #: Activities that end one.
-    end_activities: tuple[str, ...] | None = None
+    end_activities: Score[tuple[str, ...] | None] = None
     #: Good ends; `resolved` and `sold` without it.
-    end_outcomes: tuple[str, ...] | None = None
+    end_outcomes: Score[tuple[str, ...] | None] = None
     #: Bad ends; `unresolved`, `abandoned` and `declined` without it.
-    weak_end_outcomes: tuple[str, ...] | None = None
+    weak_end_outcomes: Score[tuple[str, ...] | None] = None
     #: Value of each outcome, from 0 to 1.
-    outcome_map: dict[str, Share] | None = None
+    outcome_map: Score[dict[str, Share] | None] = None
     #: Whether a journey without an outcome counts as unresolved; else if it has a case.
-    expects_outcome: bool | None = None
+    expects_outcome: Score[bool | None] = None
     #: Whether such a journey is a problem of the customer.
-    is_problem: bool | None = None
+    is_problem: Score[bool | None] = None
 
 
 class Settings(Frozen):
@@ -285,28 +291,28 @@ class Settings(Frozen):
     a table of `path` and `mode`.
     """
 
-    root: Path
+    root: Kept[Path]
     #: Folder of the store; or a table with `path` and `mode`.
-    store: Place = Field(default=Path("store"), validate_default=True)
+    store: Kept[Place] = Field(default=Path("store"), validate_default=True)
     #: `private`: its owner reads it (0700). `group`: accounts of one group do (2770).
-    store_mode: Mode = "private"
+    store_mode: Kept[Mode] = "private"
     #: File with the pseudonym key, which only its owner may read.
-    key_file: Place = Field(default=Path("rejse.key"), validate_default=True)
+    key_file: Kept[Place] = Field(default=Path("rejse.key"), validate_default=True)
     sources: dict[str, Source]
     operational: Operational = Operational()
     #: How long refused rows are kept in quarantine.
-    keep_quarantine: Duration = 14 * DAY
+    keep_quarantine: Kept[Duration] = 14 * DAY
     #: Identities that are no person.
-    non_persons: tuple[str, ...] = NON_PERSONS
+    non_persons: Ingest[tuple[str, ...]] = NON_PERSONS
     windows: WindowSettings = WindowSettings()
     #: Weight of a kind of friction, in (0, 0.95]; also `promise_late`.
-    weights: dict[str, float] = Field(default_factory=dict)
+    weights: Score[dict[str, float]] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
     retention: RetentionSettings = RetentionSettings()
     surveys: SurveySettings = SurveySettings()
     #: SQL that judges what campaigns claim, by name.
-    promise_checks: dict[str, Place] = Field(default_factory=dict)
+    promise_checks: Views[dict[str, Place]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -389,25 +395,42 @@ class Settings(Frozen):
         return digest({**self._fingerprint_inputs, "operational": operational})
 
     @cached_property
-    def core_version(self) -> str:
-        """The part of `version` that all stored rows depend on.
+    def versions(self) -> dict[str, str]:
+        """Hashes of what accepted rows, or what is made of them, depend on, by name.
 
-        It leaves out operational tables, which have validity and grow, settings that only views
-        read, and the sources, each of which has a version of its own (`source_versions`).
+        A name is `ingest.settings` or `score.settings` for what holds for all sources, and
+        `ingest.sources.NAME` or `score.sources.NAME`. They leave out operational tables, which have
+        validity and grow, and settings that only views or rows that are not final depend on.
         """
-        apart = ("surveys", "promise_checks", "sources", "texts", "horizons")
-        inputs = self._fingerprint_inputs.items()
-        return digest({name: value for name, value in inputs if name not in apart})
+        inputs = self._fingerprint_inputs
+        shared: dict[str, Any] = {
+            "ingest": {
+                "windows": self.windows.values_that(Decides.INGEST),
+                "non_persons": inputs["non_persons"],
+            },
+            "score": {
+                "windows": self.windows.values_that(Decides.SCORE),
+                "weights": inputs["weights"], "types": inputs["types"],
+            },
+        }  # fmt: skip
+        return {
+            **{f"{part}.settings": digest(values) for part, values in shared.items()},
+            **{f"ingest.sources.{name}": at for name, at in self.source_versions.items()},
+            **{
+                f"score.sources.{name}": digest({"declares": of_source["declares"]})
+                for name, of_source in inputs["sources"].items()
+            },
+        }
 
     @cached_property
     def source_versions(self) -> dict[str, str]:
-        """Hash by source of what its stored rows depend on."""
+        """Hash by source of what its accepted rows depend on."""
         texts = {"experience": self._fingerprint_inputs["texts"]}
-        apart = ("disorder", "retired", "idle")
+        decisive = ("kind", "mapping", "schema")
         return {
             name: digest(
                 {
-                    **{part: value for part, value in inputs.items() if part not in apart},
+                    **{part: inputs[part] for part in decisive},
                     "texts": texts.get(inputs["kind"]),
                 }
             )

@@ -7,16 +7,16 @@ from typing import Self
 
 from pydantic import model_validator
 
-from rejse.pipelines.config.field_types import Frozen
+from rejse.pipelines.config.field_types import Frozen, Views
 
 
 class Csat(Frozen):
     """Customer satisfaction: the share of answers from `satisfied_from` on, of those on `scale`."""
 
     #: Least and greatest answer.
-    scale: tuple[float, float] = (1, 5)
+    scale: Views[tuple[float, float]] = (1, 5)
     #: Least answer of a satisfied customer.
-    satisfied_from: float = 4
+    satisfied_from: Views[float] = 4
 
     @model_validator(mode="after")
     def _on_scale(self) -> Self:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from rejse.pipelines.config.field_types import Duration, Frozen, SettingsError
+from rejse.pipelines.config.field_types import Duration, Frozen, Ingest, SettingsError
 from rejse.transforms.schema.parameters import DAY
 
 #: Switches off a default scorer; only English has one.
@@ -23,13 +23,13 @@ class TextSettings(Frozen):
     """Texts of answers. `keep_for` is microseconds, `scorers` module:name by language."""
 
     #: Whether texts are dropped or kept redacted in the table `texts`.
-    keep: Literal["dropped", "redacted"] = "dropped"
+    keep: Ingest[Literal["dropped", "redacted"]] = "dropped"
     #: How long redacted texts are kept.
-    keep_for: Duration = 90 * DAY
+    keep_for: Ingest[Duration] = 90 * DAY
     #: Languages whose sentiment may enter X.
-    validated: tuple[str, ...] = ()
+    validated: Ingest[tuple[str, ...]] = ()
     #: Scorer by language, `module:name`; `none` switches a default off.
-    scorers: dict[str, str] = Field(default_factory=dict)
+    scorers: Ingest[dict[str, str]] = Field(default_factory=dict)
 
     @field_validator("validated")
     @classmethod

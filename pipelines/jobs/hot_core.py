@@ -23,8 +23,9 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.config.dimension_files import LINKS
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links
+from rejse.pipelines.jobs.changed_parts import is_compatible
 from rejse.pipelines.jobs.contested_ids import ContestedIds
-from rejse.pipelines.jobs.increment import is_compatible, plan_increment
+from rejse.pipelines.jobs.increment import plan_increment
 from rejse.pipelines.jobs.ingest_steps import Ingest, ingest
 from rejse.pipelines.jobs.local_graph import run_chain
 from rejse.pipelines.jobs.plan import Plan, plan_graph

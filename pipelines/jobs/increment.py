@@ -1,9 +1,10 @@
-"""Decide what a run publishes: an increment on the last publication, or all files read again.
+"""Decide what a run publishes: what is new, stored rows scored anew, or all files read again.
 
-Rules, code and key make the core version. Under another one, or where the mapping of a source has
-changed or a source is gone, stored rows cannot be combined with new ones, and all sources are read
-again. A new source is read beside stored rows. It, and operational tables, which have validity and
-grow every day, make everything that is not final be rescored.
+Where rules or code have changed on which accepted rows depend, such as the mapping of a source, or
+the key, all sources are read again (`changed_parts`). Where only what is made of accepted rows has
+changed, such as a weight, stored rows are scored anew together with new ones. A new source is read
+beside stored rows. It, and operational tables, which have validity and grow every day, make
+everything that is not final be rescored.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING
 from rejse.pipelines.config.fingerprint import core_version, fingerprint, key_id
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links
-from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.changed_parts import changes, is_compatible
+from rejse.pipelines.jobs.request import Mode, RunRequest
 from rejse.pipelines.jobs.unchanged import after, is_published
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Positions
 from rejse.pipelines.store import carry_forward, erasure_receipts
 from rejse.pipelines.store.delta_store import Publication, Writer
-from rejse.transforms.dimensions.customer_records import CASES
+from rejse.pipelines.store.published_links import published_links
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental.merge_customers import LATE
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from rejse.transforms.identity.erasure import Erased
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Reasons why all is read or scored again.
+ASKED = "asked for"
+LINKS_OF_REFUSED = "identity links of somebody whose events were refused"
 
 
 class NothingToBuildOnError(MisuseError):
@@ -46,6 +51,10 @@ class NothingToBuildOnError(MisuseError):
 
 class SourcesGoneError(MisuseError):
     """All sources must be read again, and files that were read before are gone."""
+
+
+class RescoreRefusedError(MisuseError):
+    """Stored rows do not suffice to score anew: the sources are needed."""
 
 
 class SpanRefusedError(MisuseError):
@@ -57,7 +66,9 @@ class Increment:
     """What one publication is made from.
 
     Attributes:
-        request: What it answers: the run's request, or a `reconcile` that comes before it.
+        request: What it answers: the run's request, or one of what comes before it.
+        mode: What is done: what was requested, or what changes made of it.
+        reason: Why all is read or scored again.
         run_id: Its id in the table `runs`.
         now: The clock of the run, microseconds.
         base: The publication to build on; None: all files are read again.
@@ -73,6 +84,8 @@ class Increment:
     """
 
     request: RunRequest
+    mode: Mode
+    reason: str | None
     run_id: str
     now: int
     base: Publication | None
@@ -105,10 +118,13 @@ def increments(
     """Yield what a run publishes: customers whose links have changed, then what was requested.
 
     The second is planned when the first is published, and builds on it. What would publish nothing
-    new is left out.
+    new is left out. Where stored rows are scored anew and links have changed too, these rows come
+    first, under the links that they were stored by.
 
     Raises:
-        NothingToBuildOnError: a repair or reconcile finds no publication under these rules.
+        NothingToBuildOnError: a repair or reconcile finds no publication under these rules, a
+            rescoring none at all.
+        RescoreRefusedError: a rescoring was requested, and accepted rows would be others now.
         SourcesNeededError: of a customer to be rescored the rows are not stored.
         SourcesGoneError: all must be read again, and files are gone.
         SpanRefusedError: all must be read again, and a span is given.
@@ -116,7 +132,7 @@ def increments(
     """
     erased = erasure_receipts.erased(settings.store, writer.receipts)
     limit = now + settings.windows.future
-    has_links, reread_all = identity_links.are_kept(settings), False
+    has_links, reread = identity_links.are_kept(settings), None
 
     @cache  # what the first increment has read the second need not read again
     def gather(shards: tuple[Shard, ...]) -> pa.Table:
@@ -129,7 +145,21 @@ def increments(
         links = identity_links.links_of_run(settings, increment.base, gathered, erased)
         return replace(increment, links=links)
 
-    if request.mode == "reconcile" or (has_links and request.mode != "rebuild"):
+    if has_links and decide(settings, writer.previous, request)[0] == "rescore":
+        planned = with_links(plan_increment(settings, writer.previous, request, now, erased))
+        assert planned.base is not None
+        try:
+            moved = identity_links.changed_links(settings, planned.base, planned.links)
+        except identity_links.SourcesNeededError:
+            if request.mode == "rescore":
+                raise
+            reread = LINKS_OF_REFUSED
+        else:
+            yield _of_stored_rows(settings, planned) if len(moved.customers) else planned
+            if not len(moved.customers):
+                return
+            request = replace(request, mode="increment")
+    if request.mode == "reconcile" or (has_links and request.mode in ("increment", "repair")):
         try:
             base = _compatible(settings, writer.previous)
             reconciling = replace(
@@ -137,18 +167,36 @@ def increments(
             )
             planned = with_links(plan_increment(settings, base, reconciling, now, erased))
             planned = _relinked(settings, base, planned)
-        except (NothingToBuildOnError, identity_links.SourcesNeededError):
+        except NothingToBuildOnError:
             if request.mode != "increment":
                 raise
-            reread_all = True
+        except identity_links.SourcesNeededError:
+            if request.mode != "increment":
+                raise
+            reread = LINKS_OF_REFUSED
         else:
             if not is_empty(settings, planned):
                 yield planned
     if request.mode == "reconcile":
         return
-    planned = plan_increment(settings, writer.previous, request, now, erased, reread_all=reread_all)
+    planned = plan_increment(settings, writer.previous, request, now, erased, reread=reread)
     if not is_empty(settings, planned):
         yield with_links(planned) if has_links else planned
+
+
+def _of_stored_rows(settings: Settings, increment: Increment) -> Increment:
+    """Return the increment without files to read, under the links of its publication."""
+    base = increment.base
+    assert base is not None
+    request = replace(increment.request, complete=False, complete_until={}, span=None)
+    return replace(
+        increment,
+        request=request,
+        shards=(),
+        positions=positions.of(settings, base.positions),
+        reread={},
+        links=published_links(settings.store, base),
+    )
 
 
 def _relinked(settings: Settings, base: Publication, increment: Increment) -> Increment:
@@ -166,52 +214,91 @@ def _relinked(settings: Settings, base: Publication, increment: Increment) -> In
     )
 
 
+def decide(
+    settings: Settings, base: Publication | None, request: RunRequest, reread: str | None = None
+) -> tuple[Mode, str | None]:
+    """Return what is done to answer a request, and why all is read or scored again.
+
+    Args:
+        base: The last publication.
+        reread: What else makes stored rows not suffice, in words.
+
+    Raises:
+        NothingToBuildOnError: there is no publication to score anew.
+        RescoreRefusedError: a rescoring was requested, and accepted rows would be others now.
+    """
+    if request.mode not in ("increment", "rescore"):
+        return request.mode, ASKED if request.mode == "rebuild" else None
+    if base is None:
+        if request.mode == "rescore":
+            raise NothingToBuildOnError(
+                "expected a publication whose rows can be scored anew, found none; `rejse run`"
+                " makes it"
+            )
+        return "increment", None
+    changed = changes(settings, base)
+    if ingest := [*changed.ingest, *([reread] if reread else [])]:
+        if request.mode == "rescore":
+            raise RescoreRefusedError(
+                "expected stored rows to suffice to be scored anew; other rows may be accepted"
+                f" now, since this has changed: {'; '.join(ingest)}; read all sources again:"
+                " rejse run --rebuild"
+            )
+        return "rebuild", f"changed: {'; '.join(ingest)}"
+    if request.mode == "rescore":
+        return "rescore", ASKED
+    if changed.score:
+        return "rescore", f"changed: {'; '.join(changed.score)}"
+    return "increment", None
+
+
 def plan_increment(
     settings: Settings, base: Publication | None, request: RunRequest, now: int, erased: Erased,
-    *, reread_all: bool = False,
+    *, reread: str | None = None,
 ) -> Increment:  # fmt: skip
-    """Decide between an increment on `base` and a full rebuild; list the files to read.
+    """Decide between an increment on `base`, a rescoring and a full rebuild; list files to read.
 
     Args:
         base: The last publication.
         now: Microseconds.
-        reread_all: Stored rows do not suffice: read all files again.
+        reread: Why stored rows do not suffice, in words, where nothing else says so.
 
     Raises what `increments` raises.
     """
     if request.mode == "repair":
         base = _compatible(settings, base)
     key, core, inputs = settings.key(), core_version(settings), tuple(request.inputs or ())
-    is_rebuild, in_part = request.mode == "rebuild", request.span is not None
+    in_part = request.span is not None
     before = {} if base is None else positions.of(settings, base.positions)
     erasure_receipts.refuse_other_key(settings.store, base, key_id(key))
+    mode, reason = decide(settings, base, request, reread)
     run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    if base is None or is_rebuild or reread_all or not is_compatible(settings, base):
-        if base is not None and not is_rebuild:
-            _refuse_gone(positions.missing(inputs, before), len(before))
+    if base is None or mode == "rebuild":
+        if base is not None and request.mode != "rebuild":
+            _refuse_gone(positions.missing(inputs, before), len(before), reason)
             if in_part:
                 raise SpanRefusedError(
-                    "rules, mappings, key or version have changed, so that all sources must be"
-                    " read again, and --from or --until would publish a part of them; run once"
-                    " without, or with --rebuild to publish that part alone"
+                    f"all sources must be read again ({reason}), and --from or --until would"
+                    " publish a part of them; run once without, or with --rebuild to publish that"
+                    " part alone"
                 )
         looked = positions.look(inputs, {}, key, now, in_part, anew=True)
         return Increment(
-            request, run_id, now, None, _pieces(looked.unread), looked.positions, core, False, {},
-            erased,
+            request, mode, reason, run_id, now, None, _pieces(looked.unread), looked.positions,
+            core, False, {}, erased,
         )  # fmt: skip
     looked = positions.look(inputs, before, key, now, in_part)
     is_changed = base.config_version != settings.version
     return Increment(
-        request, run_id, now, base, _pieces(looked.unread), after(before, looked), core, is_changed,
-        looked.reread, erased,
+        request, mode, reason, run_id, now, base, _pieces(looked.unread), after(before, looked),
+        core, is_changed, looked.reread, erased,
     )  # fmt: skip
 
 
 def is_empty(settings: Settings, increment: Increment) -> bool:
     """Return whether the publication would be the one to build on."""
     base, request = increment.base, increment.request
-    if base is None:
+    if base is None or increment.mode == "rescore":
         return False
     if increment.relink is not None:
         return not len(increment.relink.customers)
@@ -233,12 +320,12 @@ def _pieces(inputs: Sequence[SourceFile | TopicShard]) -> tuple[Shard, ...]:
     return tuple(shard for given in inputs for shard in pieces(given))
 
 
-def _refuse_gone(missing: Sequence[str], n_before: int) -> None:
+def _refuse_gone(missing: Sequence[str], n_before: int, reason: str | None) -> None:
     if missing:
         raise SourcesGoneError(
-            "rules, mappings, key or version have changed, so that all sources must be read again;"
-            f" expected the {n_before:,} files and partitions read before, {len(missing):,} are"
-            f" gone or begin later, such as {', '.join(missing[:5])}; bring them back, or run with"
+            f"all sources must be read again ({reason}); expected the {n_before:,} files and"
+            f" partitions read before, {len(missing):,} are gone or begin later, such as"
+            f" {', '.join(missing[:5])}; bring them back, or run with"
             " --rebuild to publish without them"
         )
 
@@ -252,25 +339,3 @@ def _compatible(settings: Settings, base: Publication | None) -> Publication:
             + "; `rejse run` makes it"
         )
     return base
-
-
-def is_compatible(settings: Settings, base: Publication) -> bool:
-    """Return whether rows of a publication can be combined with rows computed now."""
-    now = settings.source_versions
-    delivered = {name for _, source, name in base.latest if source != name}
-    return (
-        base.core_version == core_version(settings)
-        and all(now.get(name) == version for name, version in base.sources.items())
-        # Else a new source would take the name that rows of another one carry.
-        and delivered.isdisjoint({*now} - {*base.sources})
-        and _same_case_links(settings, base)
-    )
-
-
-def _same_case_links(settings: Settings, base: Publication) -> bool:
-    """Return whether cases that were read before give links if and only if they did then."""
-    before = [source for name, source in settings.sources.items() if name in base.sources]
-    if all(source.kind != CASES for source in before):
-        return True
-    carry_cases = identity_links.carry_cases
-    return carry_cases(before) == carry_cases(settings.sources.values())

@@ -29,7 +29,13 @@ from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import Signer
 from rejse.transforms.identity.resolve import Links
 from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks
-from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND, CustomerMerger, StateReader
+from rejse.transforms.incremental.merge_customers import (
+    EVENTS,
+    LATE,
+    TABLE_OF_KIND,
+    CustomerMerger,
+    StateReader,
+)
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.schema.parameters import Rules
@@ -44,6 +50,8 @@ GROUPS_PER_WORKER = 4
 GROUPS_PER_PART = 8
 #: What the key signs to make the salt under which ids are compared.
 SALT = b"salt of ids"
+#: All times that a row can have: a rescoring accepts late events, as a rebuild does.
+EVER = (-(2**63), 2**63 - 1)
 BYTES_PER_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 
@@ -65,6 +73,8 @@ class Plan:
         span: Only rows of these times are taken.
         limit: Rows later than this time lie in the future (microseconds).
         relink: Customers whose stored rows follow other links.
+        rescores: All stored rows are scored anew.
+        n_stored: How many events these are.
         known: Ids of stored rows, by kind of input.
         texts_from: Texts of records before this time are not kept (microseconds).
         since: Time from which final rows are kept, by table (microseconds).
@@ -94,6 +104,8 @@ class Plan:
     span: TimeSpan | None = None
     limit: int | None = None
     relink: Relink | None = None
+    rescores: bool = False
+    n_stored: int = 0
     known: Mapping[str, KnownIds] = field(default_factory=dict)
     texts: TextSettings = field(default_factory=TextSettings)
     texts_from: int | None = None
@@ -117,7 +129,7 @@ class Plan:
         until = partial(self.clocks.events.too_late, lateness=windows.lateness)
         return CustomerMerger(
             self.history, windows.max_events, windows.lateness, until, self.repair,
-            self.is_changed, self.relink,
+            self.is_changed, self.relink, self.rescores,
         )  # fmt: skip
 
 
@@ -147,17 +159,22 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
     n_rows = count_rows(increment.shards)
-    n_workers = worker_pool.n_workers(n_rows, request.workers)
+    rescores = increment.mode == "rescore"
+    n_stored = base.rows.get(EVENTS, 0) if base and rescores else 0
+    n_workers = worker_pool.n_workers(n_rows + n_stored, request.workers)
     least = max(request.min_groups, GROUPS_PER_WORKER * (n_workers - 1))
     n_pending = 0 if base is None else base.rows.get(PENDING.name, 0)
     needed = max(-(-n_rows // EVENTS_PER_GROUP), -(-n_pending // PENDING_PER_GROUP), least)
     groups = min(MAX_GROUPS, needed) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
+    # Stored rows alone share no id; an index of all their ids is of no use to them.
+    ids_arrive = not rescores or bool(increment.shards or (base and base.rows.get(LATE)))
 
     def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
         latest, before = _watermarks_of(base, kind)
+        before = {} if rescores else before  # what was final before need not be so
         idle = {name: source.idle for name, source in of_kind[kind].items()}
         return Watermarks(disorder, request.complete_until, request.complete, latest, before, idle)
 
@@ -169,9 +186,11 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         groups=groups, parts=-(-groups // GROUPS_PER_PART), scratch=scratch,
         store=settings.store, run_id=increment.run_id,
         config_version=settings.version, known_at=increment.clock, salt=salt,
-        history=stored, known={} if stored is None else _known_ids(settings.store, stored, salt),
+        history=stored,
+        known=_known_ids(settings.store, stored, salt) if stored and ids_arrive else {},
         is_changed=increment.is_changed, relink=increment.relink,
-        repair=request.span if request.mode == "repair" else None,
+        rescores=rescores, n_stored=n_stored,
+        repair=EVER if rescores else request.span if request.mode == "repair" else None,
         span=request.span if request.reads_sources else None,
         limit=increment.now + settings.windows.future,
         erased=increment.erased, texts=settings.texts,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 from rejse.pipelines.config import complete_until, journey_types
+from rejse.pipelines.config.fingerprint import versions
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import local_graph, worker_pool
 from rejse.pipelines.jobs.graph import GraphOutput
@@ -21,7 +23,8 @@ from rejse.pipelines.publication.audit import AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import carry_forward, staging
-from rejse.pipelines.store.delta_store import Writer
+from rejse.pipelines.store.delta_store import Publication, Writer
+from rejse.transforms import published_tables
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.log_tables import COUNTS
@@ -40,7 +43,7 @@ def publish_increment(
     began = time.monotonic()
     with scratch_folder(settings.store, increment.run_id) as folder:
         plan = plan_graph(settings, increment, folder)
-        with watched(folder, progress):
+        with watched(folder, progress, plan.n_stored):
             output = _execute(plan, increment.request)
         result = _publish(settings, writer, increment, plan, output, progress)
     return replace(result, seconds=time.monotonic() - began)
@@ -72,14 +75,18 @@ def _publish(
     carried, staged = None, output.files
     if increment.base is not None:
         carried = carry_forward.carry_forward(
-            settings.store, increment.base, output.replaced, plan.texts_from, increment.reread,
-            output.files,
+            settings.store, _carried(increment, increment.base), output.replaced, plan.texts_from,
+            increment.reread, output.files,
         )  # fmt: skip
         staged = tuple(carried.staged)
     staged += tuple(carry_forward.reuse_equal(settings.store, increment.base, dimensions))
+    if carried is not None and increment.mode == "rescore":  # all customers have staged rows
+        staged += tuple(chain.from_iterable(carried.files.values()))
+        carried = None
     result = RunResult(
-        run.run_id, "published", None, run.counts, run.reasons, run.notes, frontiers=run.frontiers
-    )
+        run.run_id, "published", None, run.counts, run.reasons, run.notes, frontiers=run.frontiers,
+        mode=increment.mode, reason=increment.reason,
+    )  # fmt: skip
     try:
         done = publication.publish(writer, staged, run, audit=audit, carried=carried)
     except AuditError as fault:
@@ -87,6 +94,15 @@ def _publish(
         return replace(result, status="audit_failed", findings=findings)
     joins_nothing = unjoined.answers(settings.store, done.versions)
     return replace(result, publication=done.number, tables=done.rows, unjoined=joins_nothing)
+
+
+def _carried(increment: Increment, base: Publication) -> Publication:
+    """Return the publication with the tables that are carried forward."""
+    if increment.mode != "rescore":
+        return base
+    made = published_tables.scored()
+    kept = {name: version for name, version in base.versions.items() if name not in made}
+    return replace(base, versions=kept)
 
 
 def _describe(settings: Settings, increment: Increment, plan: Plan, output: GraphOutput) -> Run:
@@ -136,8 +152,11 @@ def _describe(settings: Settings, increment: Increment, plan: Plan, output: Grap
         },
         promise_checks=settings.promise_check_texts(),
         core_version=increment.core_version,
+        core_versions=versions(settings),
         sources=settings.source_versions,
         latest={(kind, *delivery): time for (kind, delivery), time in latest.items()},
+        mode=increment.mode,
+        reason=increment.reason,
     )
 
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from rejse.pipelines.store.staged_file import StagedFile
 
 #: `increment`: publish what is new. `rebuild`: read all files again and drop what came from others.
+#: `rescore`: score all stored rows anew, and those that are new, as a rebuild would score them.
 #: `repair`: publish the late events of a span as revisions of final rows. `reconcile`: rescore the
 #: customers whose identity links have changed, as revisions with reason `identity`.
-Mode = Literal["increment", "rebuild", "repair", "reconcile"]
+Mode = Literal["increment", "rebuild", "rescore", "repair", "reconcile"]
 #: From the first microsecond to before the second.
 TimeSpan = tuple[int, int]
 
@@ -67,4 +68,4 @@ class RunRequest:
     @property
     def reads_sources(self) -> bool:
         """Whether files are read; else only stored rows."""
-        return self.mode in ("increment", "rebuild")
+        return self.mode in ("increment", "rebuild", "rescore")

@@ -41,8 +41,11 @@ def report(folder: Path, step: Literal["read", "scored"], rows: int) -> None:
 
 
 @contextmanager
-def watched(folder: Path, progress: Progress | None) -> Iterator[None]:
-    """Call `progress` with how many rows are read and scored while the graph runs."""
+def watched(folder: Path, progress: Progress | None, n_stored: int = 0) -> Iterator[None]:
+    """Call `progress` with how many rows are read and scored while the graph runs.
+
+    `n_stored` is how many stored events are scored anew.
+    """
     if progress is None:
         yield
         return
@@ -50,7 +53,7 @@ def watched(folder: Path, progress: Progress | None) -> Iterator[None]:
 
     def watch() -> None:
         while not done.wait(INTERVAL):
-            progress(_so_far(folder))
+            progress(_so_far(folder, n_stored))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -61,7 +64,7 @@ def watched(folder: Path, progress: Progress | None) -> Iterator[None]:
         thread.join()
 
 
-def _so_far(folder: Path) -> str:
+def _so_far(folder: Path, n_stored: int) -> str:
     """Return the progress in words."""
     sums: Counter[str] = Counter()
     path = folder / PROGRESS_FILE
@@ -70,4 +73,5 @@ def _so_far(folder: Path) -> str:
             step, _, rows = line.partition(" ")
             if rows.isdigit():  # the last line may be written just now
                 sums[step] += int(rows)
-    return f"{sums['read']:,} rows read, {sums['scored']:,} events scored"
+    of_stored = f" of {n_stored:,} stored and new" if n_stored else ""
+    return f"{sums['read']:,} rows read, {sums['scored']:,}{of_stored} events scored"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rejse.pipelines.jobs import scratch
 from rejse.pipelines.jobs.plan import Plan
@@ -16,7 +17,7 @@ from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.identity.pseudonyms import signer
-from rejse.transforms.incremental.merge_customers import EVENTS
+from rejse.transforms.incremental.revisions import JOURNEYS
 from rejse.transforms.incremental.table_rows import REPLACED, TableRows
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.schema.registry import LIVE
@@ -52,9 +53,10 @@ class Stage(Step):
             return
         for target, part in self.parts(scored.table, scored.rows):
             yield from _staged(self._stage.add(target, part))
-        if scored.table == EVENTS:
-            self._n_scored += scored.rows.num_rows
-            scratch.report(self._scratch, "scored", scored.rows.num_rows)
+        if scored.table == JOURNEYS:
+            n_scored = pc.sum(scored.rows.column("n_events")).as_py() or 0
+            self._n_scored += n_scored
+            scratch.report(self._scratch, "scored", n_scored)
 
     def _trim_memory(self) -> None:
         # At first what reading needed, later holes in the heap.

@@ -29,8 +29,11 @@ class Run:
         thresholds: Those of the answers (`csat.satisfied_from`), in points of their own scale.
         promise_checks: The SQL that judges claims, by name.
         core_version: Hash of rules, code and key.
+        core_versions: Hashes of rules and code by part.
         sources: Hash of each source's mapping and schema.
         latest: Latest time read, by kind of input, source and delivered name.
+        mode: What kind of run it was.
+        reason: Why all was read or scored again.
     """
 
     run_id: str
@@ -47,8 +50,11 @@ class Run:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     promise_checks: Mapping[str, str] = field(default_factory=dict)
     core_version: str = ""
+    core_versions: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    mode: str = "increment"
+    reason: str | None = None
 
     @property
     def difference(self) -> int:
@@ -64,7 +70,8 @@ class Run:
             positions=self.positions, frontiers=self.frontiers, x_frontiers=self.x_frontiers,
             windows=self.windows, thresholds=self.thresholds, promise_checks=self.promise_checks,
             counts={name: self.counts.get(name, 0) for name in COUNTS}, audit=audit,
-            core_version=self.core_version, sources=self.sources, latest=self.latest,
+            core_version=self.core_version, core_versions=self.core_versions,
+            sources=self.sources, latest=self.latest,
         )  # fmt: skip
 
     def row(self, publication: Publication) -> dict[str, Any]:
@@ -72,6 +79,7 @@ class Run:
         counts = {f"n_{name}": count for name, count in publication.counts.items()}
         return {
             "run_id": self.run_id, "publication": publication.number,
+            "mode": self.mode, "reason": self.reason,
             "config_version": self.config_version, "started_at": self.started_at,
             "finished_at": publication.published_at, "difference": self.difference,
             "reasons": list(self.reasons.items()), "notes": list(self.notes.items()), **counts,

@@ -54,6 +54,8 @@ class Publication:
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
     core_version: str = ""
+    #: Hashes of rules and code by part; none of an earlier version.
+    core_versions: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
     #: Latest time read by kind of input, configured source and delivered name.
     latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class Publication:
             "thresholds": list(self.thresholds.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
             "core_version": self.core_version, "sources": list(self.sources.items()),
+            "core_versions": list(self.core_versions.items()),
             "latest": [(json.dumps(key), at) for key, at in self.latest.items()],
         }  # fmt: skip
 
@@ -392,6 +395,7 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         counts=dict(row["counts"]),
         audit=row["audit"],
         core_version=row.get("core_version") or "",
+        core_versions=dict(row.get("core_versions") or ()),
         sources=dict(row.get("sources") or ()),
         latest={tuple(json.loads(key)): micros(at) for key, at in row.get("latest") or ()},
     )

@@ -104,6 +104,16 @@ class PublishedTables:
         )
         return concatenated(parts)
 
+    def customers(self, table: str, low: str, high: str) -> pa.Array:
+        """Return the keys in [low, high) of the customers who have rows, each once."""
+        keys = [
+            pc.unique(keys_of(part))
+            for path in self._paths(table, low, high)
+            for part in _read(path, _overlapping(path, low, high), [CUSTOMER_KEY])
+        ]
+        distinct = pc.unique(pa.chunked_array(keys, pa.string()))
+        return distinct.filter(pc.and_(pc.greater_equal(distinct, low), pc.less(distinct, high)))
+
     def row_counts(self, table: str, customers: pa.Array) -> Ints:
         """Count the rows of each of some customers (sorted keys)."""
         counts = np.zeros(len(customers), np.int64)

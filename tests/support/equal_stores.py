@@ -27,7 +27,16 @@ TABLE_STAMPS: Mapping[str, frozenset[str]] = {
     "runs": frozenset({"started_at", "finished_at"}),
     "erasures": frozenset({"erased_at"}),
     "publications": frozenset(
-        {"published_at", "fingerprint", "core_version", "sources", "positions", "versions", "rows"}
+        {
+            "published_at",
+            "fingerprint",
+            "core_version",
+            "core_versions",
+            "sources",
+            "positions",
+            "versions",
+            "rows",
+        }
     ),
 }
 EXAMPLES = 3

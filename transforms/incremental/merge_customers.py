@@ -57,6 +57,9 @@ class StateReader(Protocol):
     def between(self, table: str, low: str, high: str) -> pa.Table | None:
         """Return the rows of customers with keys in [low, high); None where there are none."""
 
+    def customers(self, table: str, low: str, high: str) -> pa.Array:
+        """Return the keys in [low, high) of the customers who have rows, each once."""
+
     def row_counts(self, table: str, customers: pa.Array) -> Ints:
         """Return about how many rows each of some customers has."""
 
@@ -93,7 +96,8 @@ class CustomerMerger:
     `complete_until` gives the time before which events of a source are late; `repair` the times
     [from, to) whose late events are released (microseconds). `is_changed`: operational tables have
     changed, so that all customers with a deadline are reprocessed. `relink`: the customers whose
-    stored rows are resolved again; then no others are reprocessed.
+    stored rows are resolved again; then no others are reprocessed. `rescores`: all customers are
+    reprocessed, as if nothing had been made of their rows before.
     """
 
     state: StateReader | None
@@ -103,7 +107,13 @@ class CustomerMerger:
     repair: tuple[int, int] | None = None
     is_changed: bool = False
     relink: Relink | None = None
+    rescores: bool = False
     rows_at_once: int = 64_000
+
+    @property
+    def published(self) -> StateReader | None:
+        """The tables whose final rows stand; None where all are made anew."""
+        return None if self.rescores else self.state
 
     def affected_customers(
         self,
@@ -126,12 +136,7 @@ class CustomerMerger:
             return
         candidates = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
         candidates.append(text([key for key in superseded_customers if keys[0] <= key < keys[1]]))
-        deadlines = self.state.between(pending.PENDING.name, *keys)
-        if deadlines is not None:
-            due = pending.due(deadlines, watermarks, x_watermarks, self.lateness)
-            candidates.append(
-                flat(deadlines.column(contract.CUSTOMER_KEY)).cast(TEXT) if self.is_changed else due
-            )
+        candidates += self._due_customers(keys, watermarks, x_watermarks)
         released = self.released_late_events(*keys)
         if released is not None:
             candidates.append(flat(released.column(contract.CUSTOMER_KEY)).cast(TEXT))
@@ -139,6 +144,23 @@ class CustomerMerger:
         affected = affected.take(pc.sort_indices(affected))
         if len(affected):
             yield from self._parts(affected)
+
+    def _due_customers(
+        self,
+        keys: tuple[str, str],
+        watermarks: Mapping[str, int],
+        x_watermarks: Mapping[str, int],
+    ) -> list[pa.Array]:
+        """Return the customers of a range of keys who are reprocessed without new rows."""
+        assert self.state is not None
+        if self.rescores:
+            return [self.state.customers(table, *keys) for table in TABLE_OF_KIND.values()]
+        deadlines = self.state.between(pending.PENDING.name, *keys)
+        if deadlines is None:
+            return []
+        if self.is_changed:
+            return [flat(deadlines.column(contract.CUSTOMER_KEY)).cast(TEXT)]
+        return [pending.due(deadlines, watermarks, x_watermarks, self.lateness)]
 
     def _parts(self, customers: pa.Array) -> Iterator[pa.Array]:
         """Split customers so that each part has about `rows_at_once` stored events."""

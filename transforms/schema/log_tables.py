@@ -28,6 +28,8 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
     _of("core_version", pa.string(), "Hash of rules, code and key."),
+    _of("core_versions", _NAMED, "Hashes of rules and code by part: accepted rows depend on"
+        " `ingest`, what is made of them on `score`."),
     _of("sources", _NAMED, "Hash of each source's mapping and schema."),
     _of("latest", pa.map_(pa.string(), TIME), "Latest time read, by kind, source and name (JSON).",
         "UTC"),
@@ -45,6 +47,9 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
 RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",), (
     _of("run_id", pa.string(), "Run."),
     _of("publication", pa.int64(), "Publication that it made.", "1"),
+    _of("mode", pa.string(), "increment: what is new; rebuild: all sources read again; rescore:"
+        " stored rows scored anew; repair: late events; reconcile: changed identity links."),
+    _of("reason", pa.string(), "Why all was read or scored again; null where it was not."),
     _of("config_version", pa.string(), "Hash of the configuration."),
     _of("started_at", TIME, "When it began: the clock after which rows lay in the future.", "UTC"),
     _of("finished_at", TIME, "When it published.", "UTC"),

@@ -52,6 +52,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
         (["sql", "select 1", "--guard"], "expected --csv"),
         (["sql", "--file", "nothere.sql"], "a ready question (broken_promises,"),
         (["sql", "select 1", "--as-of", "1", "--publication", "1"], "came both"),
+        (["run", "--rebuild", "--rescore"], "stored rows anew; came both"),
         (["run", "logs.csv"], "came 'logs.csv'; sources and files are named in rejse.toml"),
     ],
 )
@@ -91,6 +92,18 @@ def test_run_passes_on_its_request(
     assert "published publication 3 in 1.2 s" in out
 
 
+def test_a_run_says_why_all_was_made_anew(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run_result(mode="rescore", reason="changed: weights")
+    stand_in(monkeypatch, "run", run=lambda *_: done)
+    assert "stored rows were scored anew (changed: weights)\n" in rejse("run", "-c", str(config))[1]
+    said = json.loads(rejse("run", "-c", str(config), "--json")[1])
+    assert (said["mode"], said["reason"]) == ("rescore", "changed: weights")
+    stand_in(monkeypatch, "run", run=lambda *_: run_result(mode="increment"))
+    assert "anew" not in rejse("run", "-c", str(config))[1]
+
+
 def test_frontier_is_the_former_name_of_complete_until(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +128,7 @@ def test_frontier_is_the_former_name_of_complete_until(
     [
         (["run", "--complete"], RunRequest(complete=True)),
         (["run", "--rebuild"], RunRequest("rebuild")),
+        (["run", "--rescore"], RunRequest("rescore")),
         (["run", "--from", "1970-01-01T00:00:01"], RunRequest(span=(1_000_000, 2**63 - 1))),
         (
             ["repair", "--from", "1970-01-01", "--until", "1970-01-02"],

@@ -370,13 +370,15 @@ def test_files_that_are_gone_do_not_take_their_rows_along(project: settings.Sett
     assert fetch(project, "select count(*) from events") == [(3,)]
 
 
-def test_other_rules_need_all_files_again(project: settings.Settings) -> None:
+def test_other_rules_of_accepting_rows_need_all_files_again(project: settings.Settings) -> None:
     (project.root / "b.jsonl").write_text(lines([row_on("07-02", "e2")]))
     (project.root / "a.jsonl").unlink()
     text = (project.root / "rejse.toml").read_text()
-    (project.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
+    (project.root / "rejse.toml").write_text("[windows]\nfuture = '3d'\n" + text)
     changed = settings.load(project.root)
-    with pytest.raises(SourcesGoneError, match=r"1 are gone, such as a\.jsonl.*--rebuild"):
+    with pytest.raises(
+        SourcesGoneError, match=r"1 are gone or begin later, such as a\.jsonl.*--rebuild"
+    ):
         once(changed)
     assert once(changed, mode="rebuild").counts["read"] == 1
     assert fetch(changed, "select count(*) from events") == [(1,)]

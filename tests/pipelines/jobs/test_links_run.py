@@ -199,7 +199,7 @@ def test_a_run_reconciles_first(tmp_path: Path) -> None:
         run(settings, RunRequest(complete_until=transcript.frontiers, audit=None)).status
         == "nothing_new"
     )
-    assert arrivals.settings.core_version == settings.core_version
+    assert arrivals.settings.versions == settings.versions
 
 
 def test_links_are_published_pseudonymous_and_explained(tmp_path: Path) -> None:

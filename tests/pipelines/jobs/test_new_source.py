@@ -95,7 +95,7 @@ def test_what_else_changes_a_source_needs_its_files(tmp_path: Path, change: str)
         config.write_text(without(config.read_text(), ["crm"]))
     else:
         mapping.write_text(mapping.read_text() + " -- another one")
-    with pytest.raises(SourcesGoneError, match=r"1 are gone, such as crm1\.jsonl"):
+    with pytest.raises(SourcesGoneError, match=r"1 are gone or begin later, such as crm1\.jsonl"):
         once(load(tmp_path))
 
 
