@@ -94,6 +94,8 @@ def _changes(
     """Yield each table to rewrite with its files; new files are staged."""
     retained = _Retention(store, files, since, _journey_ends(store, files, since))
     for name, table_files in files.items():
+        for file in table_files:
+            parquet_files.metadata(store / file.path)  # a damaged one is named, joined or not
         ordered = sorted(table_files, key=lambda f: (f.first, f.path))
         stale = {f.path for f in ordered if retained.drops(name, f)}
         bins = _bins(ordered, stale, staging.full(name))
