@@ -45,11 +45,11 @@ def changes(settings: Settings, base: Publication) -> Changes:
     now = fingerprint.versions(settings)
     before = base.core_versions.items()
     changed = sorted(name for name, version in before if now.get(name, version) != version)
-    gone = sorted({*base.sources} - {*settings.sources})
+    removed = sorted({*base.sources} - {*settings.sources})
     return Changes(
         ingest=(
             *_of_rows(settings, base),
-            *(f"the source {name}, which is gone" for name in gone),
+            *(f"the source {name}, which is gone" for name in removed),
             *_in_words(changed, "ingest"),
         ),
         score=tuple(_in_words(changed, "score")),

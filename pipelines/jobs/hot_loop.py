@@ -65,9 +65,9 @@ class HotLoop:
                 looked = positions.look(_present(settings), read, key, delta_store.now())
                 read |= looked.positions
                 fresh = [
-                    one for one in looked.unread if (one.source, one.file) not in looked.reread
+                    new for new in looked.unread if (new.source, new.file) not in looked.reread
                 ]
-                arrived = [shard for one in fresh for shard in shards.pieces(one)]
+                arrived = [shard for new in fresh for shard in shards.pieces(new)]
                 touched = core.step(arrived) if arrived else NOTHING
                 if len(touched.customers):
                     laid.add(touched.customers, touched.tables)

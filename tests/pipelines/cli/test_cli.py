@@ -98,8 +98,8 @@ def test_a_run_says_why_all_was_made_anew(
     done = run_result(mode="rescore", reason="changed: weights")
     stand_in(monkeypatch, "run", run=lambda *_: done)
     assert "stored rows were scored anew (changed: weights)\n" in rejse("run", "-c", str(config))[1]
-    said = json.loads(rejse("run", "-c", str(config), "--json")[1])
-    assert (said["mode"], said["reason"]) == ("rescore", "changed: weights")
+    report = json.loads(rejse("run", "-c", str(config), "--json")[1])
+    assert (report["mode"], report["reason"]) == ("rescore", "changed: weights")
     stand_in(monkeypatch, "run", run=lambda *_: run_result(mode="increment"))
     assert "anew" not in rejse("run", "-c", str(config))[1]
 

@@ -27,7 +27,7 @@ def imports(place: str) -> set[str]:
 
 def reached() -> set[str]:
     """The modules that make accepted rows, and all that these import."""
-    found: set[str] = set()
+    reached: set[str] = set()
     left = {
         *(f"{folder}/{path.name}" for folder in ("ingest", "identity")
           for path in (CORE / folder).glob("*.py")),
@@ -35,9 +35,9 @@ def reached() -> set[str]:
     }  # fmt: skip
     while left:
         place = left.pop()
-        found.add(place)
-        left |= imports(place) - found - APART
-    return found
+        reached.add(place)
+        left |= imports(place) - reached - APART
+    return reached
 
 
 def test_no_accepted_row_depends_on_code_of_scores() -> None:

@@ -152,7 +152,7 @@ def folder(tmp_path: Path) -> Path:
 def test_every_setting_decides_one_thing() -> None:
     """A new setting that does not say what, or has no other value above, is missed here."""
     settings = decided()
-    assert {name: said for name, said in settings.items() if len(said) != 1} == {}
+    assert {name: parts for name, parts in settings.items() if len(parts) != 1} == {}
     assert settings.keys() == OTHER.keys() | NAMES
 
 

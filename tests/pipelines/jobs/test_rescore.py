@@ -40,8 +40,8 @@ LATER = "later"
 
 def all_of(*changes: Change) -> Change:
     def change(folder: Path) -> None:
-        for one in changes:
-            one(folder)
+        for apply in changes:
+            apply(folder)
 
     return change
 
