@@ -1,9 +1,10 @@
 """From an event's arrival to its row in DuckDB: `python -m tests.bench.latency --events 100`.
 
 `rejse live` runs over the synthetic company; one file with one event after the other is renamed
-into its folder at a random moment, and a reader asks the current publication until the row is
-there. Printed: median, 99th percentile and the longest, in seconds, of events one at a time; and
-the CPU seconds of the loop, its audits among them, by event, which tell more on a busy machine.
+into its folder at a random moment, and a reader opens a session with provisional rows, again and
+again, until the row is there. Printed: median, 99th percentile and the longest, in seconds, of
+events one at a time, the opening of the session included; and the CPU seconds of all processes of
+`live`, its publications and their audits among them, by event.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.publication.catalogue import NotPublishedError, connect
+from rejse.pipelines.publication.catalogue import NotPublishedError
+from rejse.pipelines.publication.overlay import connect
 from tests.bench.bench import ROOT
 
 #: How often the reader asks, seconds.
@@ -40,7 +42,7 @@ def arrive(folder: Path, number: int) -> str:
 
 
 def is_visible(store: Path, ident: str) -> bool:
-    """Whether the current publication has the event, be it in time or late."""
+    """Whether a session with provisional rows has the event, be it in time or late."""
     try:
         with connect(store) as con:
             sql = "select 1 from (select id from events union all select id from late) where id = ?"
@@ -56,7 +58,7 @@ def latencies(folder: Path, events: int, interval: str) -> tuple[list[float], fl
     config = ["--config", str(folder / "rejse.toml")]
     subprocess.run([*program, "run", *config, "--json"], check=True, stdout=subprocess.DEVNULL)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [*program, "live", *config, "--every", interval, "--json"]
+    command = [*program, "live", *config, "--publish-every", interval, "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as loop:
         try:
             for number in range(events + 1):
@@ -81,14 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100)
     parser.add_argument("--customers", type=int, default=2_000)
-    parser.add_argument("--every", default="1s", help="pause between two looks of the loop")
+    parser.add_argument("--publish-every", default="60s", help="pause between publications")
     arguments = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as place:
         folder, made = Path(place) / "company", [sys.executable, "-m", "rejse.pipelines.cli.main"]
         made += ["demo-data", str(folder), "--customers", str(arguments.customers)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
-        seconds, spent = latencies(folder, arguments.events, arguments.every)
+        seconds, spent = latencies(folder, arguments.events, arguments.publish_every)
     median, most = np.percentile(seconds, 50), np.percentile(seconds, 99)
     print(
         f"{len(seconds)} events: median {median:.1f} s, 99th percentile {most:.1f} s,"
