@@ -6,13 +6,15 @@ import hashlib
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import delta_log, delta_store, errors, staging
@@ -178,6 +180,14 @@ def published(store: Path, rows: Rows | None = None, number: int = 1, **own: Any
     with publish.writing(store) as writer:
         files = staged(store, world() if rows is None else rows)
         return publish.publish(writer, files, run_of(number, **own), audit=None)
+
+
+@contextmanager
+def files_apart() -> Iterator[None]:
+    """Publications join no small files, as those of earlier versions did not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "join_small", lambda store, previous, files: files)
+        yield
 
 
 @cache

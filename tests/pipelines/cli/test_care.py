@@ -11,7 +11,7 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.store import delta_store
-from tests.support import faults
+from tests.support import faults, store_builder
 from tests.support.cli import Command
 from tests.support.installation import PEOPLE, installation, lines, row
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from rejse.pipelines.jobs.run import run
 
     folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, store_builder.files_apart():
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         project = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
@@ -180,8 +180,9 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     project = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
     until = {"crm": delta_store.micros(BETWEEN)}
-    workers = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]  # a file each
-    run(project, RunRequest(complete_until=until, beam_args=workers, audit=None))
+    beam = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]  # a file each
+    with store_builder.files_apart():
+        run(project, RunRequest(complete_until=until, beam_args=beam, min_groups=4, audit=None))
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
     stored = {}
     for name in ("plain", "compacted"):

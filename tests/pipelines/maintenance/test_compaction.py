@@ -23,7 +23,7 @@ MARCH = datetime(2026, 3, 6, tzinfo=UTC)
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("scattered")
     evidence = [{"kind": "transfer", "severity": 0.2, "at": 0, "owner": "Care"}]
-    with publish.writing(root) as writer:
+    with store_builder.files_apart(), publish.writing(root) as writer:
         files = [
             file
             for numbers in ((7,), (6, 5), (4, 3, 2, 1))
@@ -40,7 +40,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def scattered(made: Path, tmp_path: Path) -> Path:
-    """A store whose tables have three files, too unequal for a run to join them."""
+    """A store whose tables have three files."""
     return Path(shutil.copytree(made, tmp_path / "store"))
 
 

@@ -136,7 +136,7 @@ def test_files_before_a_compaction_go_after_it(
 ) -> None:
     monkeypatch.setattr(delta_store, "now", lambda: DAY)
     rows = [store_builder.journey(j, [{}]) for j in range(3)]
-    with publish.writing(tmp_path) as writer:
+    with store_builder.files_apart(), publish.writing(tmp_path) as writer:
         files = [file for part in rows for file in store_builder.staged(tmp_path, part)]
         publish.publish(writer, files, store_builder.run_of(), audit=None)
     compact.compact(tmp_path)

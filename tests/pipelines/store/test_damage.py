@@ -19,6 +19,7 @@ from rejse.pipelines.cli import exit_codes, main
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store, errors
 from rejse.transforms.errors import StoreError
+from tests.support import store_builder
 from tests.support.damage import data_file, made, place, run_here, run_in_process, served_counts
 from tests.support.strict import absent
 
@@ -112,6 +113,8 @@ def test_what_the_sources_hold_heals_a_store_in_pieces(place: Path) -> None:
 def test_care_of_a_store_in_pieces_names_the_file(
     place: Path, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    with store_builder.files_apart():
+        run_here(place)  # a second file, which compact would join
     path = data_file(place, "events")
     shortened(path)
     args = {"compact": (), "forget": ("C1", "--yes")}[command]
