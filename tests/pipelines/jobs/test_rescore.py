@@ -344,7 +344,7 @@ def test_the_audit_sees_stored_rows_too(project: Settings) -> None:
     assert audited["events"] == 5
 
 
-@pytest.mark.parametrize("after", [0, 3, 20])
+@pytest.mark.parametrize("after", [0, 3, 8])
 def test_a_killed_rescoring_leaves_the_publication_before(
     project: Settings, after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
