@@ -17,7 +17,7 @@ from tests.support.law import SOAK
 
 CUSTOMERS = 30
 ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled", "late")
-SEEDS = range(1, 30 if SOAK else 3)
+SEEDS = range(1, 30 if SOAK else 2)
 
 
 def arrived(arrivals: Arrivals, part: int) -> list[Shard]:
