@@ -93,7 +93,7 @@ def test_where_all_must_be_read_anew_a_span_is_refused(tmp_path: Path) -> None:
     project = installation(tmp_path, FILES)
     once(project)
     (tmp_path / "rejse.toml").write_text(
-        (tmp_path / "rejse.toml").read_text() + '\n[windows]\nrepeat = "3d"\n'
+        (tmp_path / "rejse.toml").read_text() + "\n[windows]\nmax_events = 9999\n"
     )
     changed = settings.load(tmp_path / "rejse.toml")
     with pytest.raises(SpanRefusedError, match="run once without"):

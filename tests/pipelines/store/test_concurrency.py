@@ -59,8 +59,8 @@ def test_readers_see_one_publication_or_the_next_never_a_mixture(tmp_path: Path)
             assert reads.acquire(timeout=60)
         if n == PUBLICATIONS:
             break
-        with publish.writing(tmp_path) as writer:
-            worlds = (journey(n, [{}]), _world(n))  # two files: a run joins those of one size
+        with store_builder.files_apart(), publish.writing(tmp_path) as writer:
+            worlds = (journey(n, [{}]), _world(n))  # two files, for a compaction to join
             files = [file for world in worlds for file in staged(tmp_path, world)]
             publish.publish(writer, files, run_of(n + 1), audit=None)
         if (n + 1) % 3 == 0:

@@ -113,7 +113,7 @@ def test_files_hold_no_value_that_no_row_has(tmp_path: Path) -> None:
         file = staging.write(tmp_path, "sessions", some)
         assert file is not None
         back = pq.ParquetFile(tmp_path / file.path).read()
-        assert back.to_pylist() == some.to_pylist()
+        assert sorted(map(str, back.to_pylist())) == sorted(map(str, some.to_pylist()))
         assert back["customer_key"].chunk(0).dictionary.to_pylist() == wanted
         raw = (tmp_path / file.path).read_bytes()
         assert not any(key.encode() in raw for key in keys if key not in wanted)
