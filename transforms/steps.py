@@ -27,7 +27,7 @@ from rejse.transforms.identity.resolve import Links, to_persons
 from rejse.transforms.incremental import cross_customer_ids, shuffle_files
 from rejse.transforms.incremental.cross_customer_ids import IdOwners
 from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks, LatestTimes
-from rejse.transforms.incremental.merge_customers import LATE, CustomerMerger, MergedRows
+from rejse.transforms.incremental.merge_customers import CustomerMerger, MergedRows
 from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 from rejse.transforms.incremental.shuffle_files import BucketFiles
 from rejse.transforms.incremental.table_rows import TableRows
@@ -300,10 +300,7 @@ class Score(Step):
         if not paths:
             return None, 0
         rows = shuffle_files.read(paths, INPUTS[kind].contract)
-        dropped = owned_by_other(kind, rows)
-        if kind == "interaction":
-            is_late = self._merger.is_late(rows)
-            dropped = np.where(is_late, owned_by_other(LATE, rows), dropped)
+        dropped = self._merger.is_foreign(kind, rows, owned_by_other)
         if dropped.any():
             rows = rows.filter(arrow(~dropped))
         return (rows if rows.num_rows else None), int(dropped.sum())

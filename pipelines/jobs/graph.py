@@ -20,7 +20,7 @@ from rejse.pipelines.config.dimension_files import LINKS
 from rejse.pipelines.jobs.id_steps import CompareIds
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.store.staged_file import StagedFile
-from rejse.transforms.core import Core
+from rejse.transforms.core import Core, Retain
 from rejse.transforms.incremental.table_rows import REPLACED
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.steps import Score
@@ -47,11 +47,19 @@ class GraphOutput:
 
 def score_step(plan: Plan) -> Score:
     """Return the step that scores a group of buckets."""
+    return Score(plan.merger, core(plan), plan.clocks, retain(plan), plan.groups, plan.salt)
+
+
+def core(plan: Plan) -> Core:
+    """Return what scores whole customers."""
     # Links are followed where rows are read; the core needs none of them.
     tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}
-    core = Core(replace(plan.data, tables=tables), plan.rules)
-    retain = partial(retention.kept, plan.since)
-    return Score(plan.merger, core, plan.clocks, retain, plan.groups, plan.salt)
+    return Core(replace(plan.data, tables=tables), plan.rules)
+
+
+def retain(plan: Plan) -> Retain:
+    """Return what drops rows past their retention."""
+    return partial(retention.kept, plan.since)
 
 
 def compare_step(plan: Plan) -> CompareIds:

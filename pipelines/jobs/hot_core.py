@@ -12,22 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.pipelines.config import retention
-from rejse.pipelines.config.dimension_files import LINKS
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs import identity_links
+from rejse.pipelines.jobs import graph, identity_links
 from rejse.pipelines.jobs.changed_parts import is_compatible
 from rejse.pipelines.jobs.contested_ids import ContestedIds
 from rejse.pipelines.jobs.increment import plan_increment
 from rejse.pipelines.jobs.ingest_steps import Ingest, ingest
-from rejse.pipelines.jobs.local_graph import run_chain
+from rejse.pipelines.jobs.local_graph import keep_latest, run_chain
 from rejse.pipelines.jobs.plan import Plan, plan_graph
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.stage_steps import Stage
@@ -35,12 +31,13 @@ from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, erasure_receipts
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.state_reader import PublishedTables
+from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY
+from rejse.pipelines.store.state_reader import PublishedTables, keys_of
 from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
 from rejse.transforms.columnar import encoded_tables
-from rejse.transforms.columnar.arrays import arrow, flat
+from rejse.transforms.columnar.arrays import Bools, arrow, flat, sorted_distinct
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.core import Core, rows_to_publish
+from rejse.transforms.core import rows_to_publish
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.link_table import LINKS as LINK_COLUMNS
 from rejse.transforms.incremental import cross_customer_ids
@@ -104,8 +101,7 @@ class HotCore:
     def __init__(self, plan: Plan, history: PublishedTables) -> None:
         """Take the plan of an increment without pieces of files, and what is published."""
         self._plan, self._merger = plan, replace(plan.merger, state=history)
-        data = replace(plan.data, tables={n: t for n, t in plan.data.tables.items() if n != LINKS})
-        self._core, self._retain = Core(data, plan.rules), partial(retention.kept, plan.since)
+        self._core, self._retain = graph.core(plan), graph.retain(plan)
         self._stage = Stage(plan)
         self._ingest_of: dict[str, Ingest] = {}
         for kind, mappings in plan.mappings.items():
@@ -117,19 +113,19 @@ class HotCore:
         self._rows = {kind: RowsSince() for kind in INPUTS}
         self._ids = ContestedIds(plan.salt, plan.known)
         self._latest: dict[tuple[str, Delivery], int] = {}
-        self._pending = history.between(pending.PENDING.name, "", "g")
+        self._pending = history.between(pending.PENDING.name, FIRST_KEY, LAST_KEY)
 
     def step(self, shards: Iterable[Shard] = ()) -> Touched:
         """Take rows of pieces of files; return what they, and passed deadlines, change."""
         keys: list[pa.Array] = []
         for kind, rows in self._read(shards).items():
             self._rows[kind].add(rows)
-            keys += [_keys(rows), *self._contested(kind, rows)]
+            keys += [keys_of(rows), *self._contested(kind, rows)]
         watermarks = self._plan.clocks.of(self._latest)
         if self._pending is not None:
             lateness = self._plan.rules.windows.lateness
             keys.append(pending.due(self._pending, *watermarks, lateness))
-        customers = _sorted(keys)
+        customers = sorted_distinct(pa.concat_arrays([text([]), *keys]))
         return Touched(customers, self._score(customers, watermarks) if len(customers) else {})
 
     def _read(self, shards: Iterable[Shard]) -> dict[str, pa.Table]:
@@ -142,8 +138,7 @@ class HotCore:
                 if name == KEPT:
                     batches.setdefault(steps.kind, []).append(value)
                 elif name == LATEST:
-                    delivery, time = value
-                    latest[delivery] = max(time, latest.get(delivery, time))
+                    keep_latest(latest, [value])
         self._latest = latest
         return {kind: _table(kind, of_kind) for kind, of_kind in batches.items()}
 
@@ -182,14 +177,11 @@ class HotCore:
         rows = self._rows[kind].of(customers)
         if rows is None or not self._ids.owners:
             return rows
-        dropped = self._owned_by_other(kind, rows)
-        if kind == "interaction":
-            is_late = self._merger.is_late(rows)
-            dropped = np.where(is_late, self._owned_by_other(LATE, rows), dropped)
+        dropped = self._merger.is_foreign(kind, rows, self._owned_by_other)
         rows = rows.filter(arrow(~dropped))
         return rows if rows.num_rows else None
 
-    def _owned_by_other(self, kind: str, rows: pa.Table) -> np.ndarray:
+    def _owned_by_other(self, kind: str, rows: pa.Table) -> Bools:
         owners = self._ids.owners.get(kind, {})
         return cross_customer_ids.owned_by_other(rows, owners, self._plan.salt)
 
@@ -197,8 +189,7 @@ class HotCore:
         """Let the deadlines of customers be those of `rows`."""
         kept = [] if rows is None else [rows.select([c.name for c in pending.PENDING.columns])]
         if self._pending is not None:
-            key = flat(self._pending.column(CUSTOMER_KEY)).cast(pa.string())
-            is_scored = pc.is_in(key, value_set=customers)
+            is_scored = pc.is_in(keys_of(self._pending), value_set=customers)
             kept.append(self._pending.filter(pc.invert(is_scored)))
         if kept:
             self._pending = encoded_tables.concat(kept)
@@ -235,12 +226,3 @@ def _is_of(rows: pa.Table, customers: pa.Array) -> pa.Array:
 def _table(kind: str, batches: list[pa.RecordBatch]) -> pa.Table:
     tables = [pa.Table.from_batches([batch]) for batch in batches]
     return encoded_tables.encode(encoded_tables.concat(tables), INPUTS[kind].contract)
-
-
-def _keys(rows: pa.Table) -> pa.Array:
-    return pc.unique(flat(rows.column(CUSTOMER_KEY)).cast(pa.string()))
-
-
-def _sorted(keys: list[pa.Array]) -> pa.Array:
-    distinct = pc.unique(pa.concat_arrays([text([]), *keys]))
-    return distinct.take(pc.sort_indices(distinct))

@@ -11,13 +11,11 @@ from threading import Event
 
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files, hot_core
-from rejse.pipelines.jobs.live import reread_tables
+from rejse.pipelines.jobs.live import present, reread_tables
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay
 from rejse.pipelines.sources import positions, shards
 from rejse.pipelines.sources.kafka.broker import BrokerError
-from rejse.pipelines.sources.kafka.topics import TopicShard
-from rejse.pipelines.sources.listing import SourceFile
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.transforms.columnar.string_arrays import text
@@ -62,7 +60,7 @@ class HotLoop:
         read = positions.of(settings, base.positions)
         try:
             while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
-                looked = positions.look(_present(settings), read, key, delta_store.now())
+                looked = positions.look(present(settings), read, key, delta_store.now())
                 read |= looked.positions
                 fresh = [
                     new for new in looked.unread if (new.source, new.file) not in looked.reread
@@ -84,9 +82,3 @@ class HotLoop:
                 raise
         except BrokerError as fault:  # it may answer again
             logging.getLogger(__name__).error("%s; trying again", fault)
-
-
-def _present(settings: Settings) -> list[SourceFile | TopicShard]:
-    """Return the files that are whole, and all partitions."""
-    partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
-    return [*arriving_files.listed(settings, arriving_files.is_whole), *partitions]

@@ -19,8 +19,10 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
 from rejse.pipelines.publication.audit import Audit, audit
-from rejse.pipelines.sources import shards as pieces
+from rejse.pipelines.sources import shards
 from rejse.pipelines.sources.kafka.broker import BrokerError
+from rejse.pipelines.sources.kafka.topics import TopicShard
+from rejse.pipelines.sources.listing import SourceFile
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
 
@@ -75,9 +77,8 @@ class Loop:
     def _once(self) -> RunResult | None:
         settings = reread_tables(self.settings)
         try:
-            partitions = [p for s in settings.sources.values() for p in pieces.partitions(s)]
             request = RunRequest(
-                inputs=[*listed(settings, is_whole), *partitions], beam_args=self.beam_args,
+                inputs=present(settings), beam_args=self.beam_args,
                 workers=self.workers, audit=self.audit,
             )  # fmt: skip
             done = run(settings, request)
@@ -99,6 +100,12 @@ class Loop:
         with contextlib.suppress(AnotherWriter):  # such as a repair: the next care does it
             compact.compact(store, self.settings.retention.since(storage.now()))
             vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
+
+
+def present(settings: Settings) -> list[SourceFile | TopicShard]:
+    """Return the files that are whole, and all partitions."""
+    partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
+    return [*listed(settings, is_whole), *partitions]
 
 
 def reread_tables(settings: Settings) -> Settings:

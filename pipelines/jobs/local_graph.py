@@ -73,7 +73,7 @@ def execute(plan: Plan, workers: Workers) -> GraphOutput:
             buckets.setdefault(group, {}).setdefault(kind, []).append(path)
         for part, path in ingested.ids:
             ids[part].append(path)
-        _keep_latest(latest, ingested.latest.items())
+        keep_latest(latest, ingested.latest.items())
     owners = dict(chain.from_iterable(workers.map("compare", ids.items())))
     workers.broadcast("begin_scoring", latest, owners)
     workers.map("score", sorted(buckets.items()))
@@ -184,7 +184,7 @@ class GraphWorker(SplittingWorker):
         if name == COUNTS:
             self._staged.counts[value[0]] += value[1]
         elif name == LATEST:
-            _keep_latest(self._ingested.latest, [value])
+            keep_latest(self._ingested.latest, [value])
         elif name == DEFERRED:
             self._staged.deferred.append(value)
         else:
@@ -213,7 +213,7 @@ def run_chain(steps: Sequence[Step], element: Any) -> Iterator[Output]:
             yield output
 
 
-def _keep_latest(
+def keep_latest(
     latest: dict[tuple[str, Delivery], int],
     more: Iterable[tuple[tuple[str, Delivery], int]],
 ) -> None:

@@ -29,13 +29,12 @@ import pyarrow.compute as pc
 from rejse.pipelines.publication import catalogue, catalogue_build, catalogue_cache
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store, staging
-from rejse.pipelines.store.state_reader import concatenated
+from rejse.pipelines.store.state_reader import concatenated, keys_of
 from rejse.pipelines.store.traces import OVERLAY
 from rejse.sql import quoted
 from rejse.transforms import published_tables
-from rejse.transforms.columnar.arrays import flat
+from rejse.transforms.columnar.arrays import sorted_distinct
 from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED
-from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 MANIFEST = "current.json"
 #: Replaced segments stay for so many steps: a query may still read them.
@@ -72,12 +71,11 @@ class Overlay:
         private = published_tables.private()
         kept = {name: rows for name, rows in tables.items() if name not in private}
         self._step += 1
-        merged = [(customers, kept)]
-        while self._segments and len(self._segments[-1].customers) <= 2 * len(merged[-1][0]):
+        while self._segments and len(self._segments[-1].customers) <= 2 * len(customers):
             last = self._segments.pop()
             self._retired.append((self._step, last.folder))
-            merged[-1] = _merged(last, *merged[-1])
-        self._segments.append(self._written(*merged[-1]))
+            customers, kept = _merged(last, customers, kept)
+        self._segments.append(self._written(customers, kept))
         self._announce()
         self._remove_retired()
 
@@ -114,13 +112,11 @@ def _merged(
     """Return the customers and rows of a segment and of what replaces some of its customers."""
     out = dict(tables)
     for name, rows in earlier.tables.items():
-        key = flat(rows.column(CUSTOMER_KEY)).cast(pa.string())
-        kept = rows.filter(pc.invert(pc.is_in(key, value_set=customers)))
+        kept = rows.filter(pc.invert(pc.is_in(keys_of(rows), value_set=customers)))
         both = concatenated([kept, *([out[name]] if name in out else [])])
         if both is not None:
             out[name] = both
-    distinct = pc.unique(pa.concat_arrays([earlier.customers, customers]))
-    return distinct.take(pc.sort_indices(distinct)), out
+    return sorted_distinct(pa.concat_arrays([earlier.customers, customers])), out
 
 
 def remove(store: Path) -> None:

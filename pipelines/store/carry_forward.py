@@ -21,7 +21,7 @@ from rejse.pipelines.store.staged_file import StagedFile
 from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables, plain
 from rejse.pipelines.store.unchanged_rows import unchanged
 from rejse.transforms import published_tables
-from rejse.transforms.columnar.arrays import arrow, flat, values
+from rejse.transforms.columnar.arrays import arrow, sorted_distinct, values
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.table_rows import LIVE_TABLES
@@ -108,7 +108,7 @@ def carry_forward(
         customers = by_table.get(table, NO_CUSTOMERS)
         since = texts_from if published_tables.table_of(table).is_private else None
         if published_tables.is_live(table):
-            customers = _sorted(pa.concat_arrays([customers, everywhere]))
+            customers = sorted_distinct(pa.concat_arrays([customers, everywhere]))
             made = [file for file in staged if file.table == table]
             stays[table] = CustomerKeys(unchanged(store, named, made, customers))
             customers = customers.filter(arrow(~stays[table].mask(Categorical.of(customers))))
@@ -242,12 +242,8 @@ def _replaced_customers(paths: Sequence[Path]) -> dict[str, pa.Array]:
     rows = pa.concat_tables(plain(parquet_files.rows(path)) for path in paths)
     tables = pc.unique(rows.column("table")).to_pylist()
     return {
-        table: _sorted(rows.filter(pc.equal(rows.column("table"), table)).column(CUSTOMER_KEY))
+        table: sorted_distinct(
+            rows.filter(pc.equal(rows.column("table"), table)).column(CUSTOMER_KEY)
+        )
         for table in tables
     }
-
-
-def _sorted(keys: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return the distinct keys in rising order."""
-    distinct = pc.unique(flat(keys))
-    return distinct.take(pc.sort_indices(distinct))

@@ -26,6 +26,12 @@ NUMPY: dict[int, np.dtype[Any]] = {
 }  # fmt: skip
 
 
+def sorted_distinct(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return the distinct values of a column in rising order."""
+    distinct = pc.unique(flat(column))
+    return distinct.take(pc.sort_indices(distinct))
+
+
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return a (chunked) column as one contiguous array."""
     if isinstance(column, pa.ChunkedArray):

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar import encoded_tables
-from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, values
+from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, sorted_distinct, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.identity.changed_links import Relink
@@ -140,8 +140,7 @@ class CustomerMerger:
         released = self.released_late_events(*keys)
         if released is not None:
             candidates.append(flat(released.column(contract.CUSTOMER_KEY)).cast(TEXT))
-        affected = pc.unique(pa.concat_arrays(candidates))
-        affected = affected.take(pc.sort_indices(affected))
+        affected = sorted_distinct(pa.concat_arrays(candidates))
         if len(affected):
             yield from self._parts(affected)
 
@@ -181,6 +180,15 @@ class CustomerMerger:
         if self.state is None:
             return np.zeros(rows.num_rows, bool)
         return merge_rows.is_too_late(rows, self.complete_until)
+
+    def is_foreign(
+        self, kind: str, rows: pa.Table, owned_by_other: Callable[[str, pa.Table], Bools]
+    ) -> Bools:
+        """Return the mask of new rows whose id another customer owns; late events own apart."""
+        foreign = owned_by_other(kind, rows)
+        if kind != "interaction":
+            return foreign
+        return np.where(self.is_late(rows), owned_by_other(LATE, rows), foreign)
 
     def merge(
         self,

@@ -131,31 +131,19 @@ def test_a_run_takes_its_workers_along(place: Path, number: signal.Signals, how:
     assert nothing_is_left(place)
 
 
+#: A loop of runs alone, without the hot process.
+LOOP = ("live", "--look-every", "0s", "--publish-every", "0s")
+
+
 def test_a_loop_leaves_the_run_at_work(place: Path) -> None:
-    with called(
-        place,
-        "live",
-        "--look-every",
-        "0s",
-        "--publish-every",
-        "0s",
-        more=HIT.format(name="SIGTERM"),
-    ) as process:
+    with called(place, *LOOP, more=HIT.format(name="SIGTERM")) as process:
         assert printed_lines(process) == []
     assert process.returncode == 0
     assert nothing_is_left(place)
 
 
 def test_a_loop_that_cannot_leave_its_run_is_ended(place: Path) -> None:
-    with called(
-        place,
-        "live",
-        "--look-every",
-        "0s",
-        "--publish-every",
-        "0s",
-        more=STUCK.format(name="SIGTERM"),
-    ) as process:
+    with called(place, *LOOP, more=STUCK.format(name="SIGTERM")) as process:
         printed_lines(process)
     assert process.returncode in (0, 143)
     assert nothing_is_left(place)
