@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.publication import catalogue, catalogue_build, catalogue_cache
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store, notes, staging
 from rejse.pipelines.store.state_reader import concatenated, keys_of
 from rejse.pipelines.store.traces import OVERLAY
 from rejse.sql import quoted
@@ -94,11 +94,8 @@ class Overlay:
         return Segment(customers, tables, folder, files)
 
     def _announce(self) -> None:
-        place = self._store / OVERLAY / MANIFEST
         manifest = {"base": self._base, "segments": [dict(s.files) for s in self._segments]}
-        making = place.with_suffix(".making")
-        making.write_text(json.dumps(manifest), encoding="utf-8")
-        making.replace(place)
+        notes.write(self._store / OVERLAY / MANIFEST, manifest)
 
     def _remove_retired(self) -> None:
         while self._retired and self._retired[0][0] + KEPT_STEPS <= self._step:

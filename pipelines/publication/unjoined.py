@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from rejse.pipelines.store import delta_store
+from rejse.pipelines.store import delta_store, notes
 
 #: Tables of answers, and the column that says why one joins nothing.
 TABLES, REASON = ("experience", "experience_live"), "unjoined"
@@ -37,9 +37,7 @@ def answers(root: Path, versions: Mapping[str, int]) -> dict[str, int]:
         if noted["files"] == files:
             return {str(reason): int(n) for reason, n in noted["answers"].items()}
     counts = _counted(root, files)
-    draft = root / f"{NOTE}.making"
-    draft.write_text(json.dumps({"files": files, "answers": counts}), encoding="utf-8")
-    draft.rename(root / NOTE)  # `rename`: fault tests count `replace` as steps of a publication
+    notes.write(root / NOTE, {"files": files, "answers": counts})
     return counts
 
 

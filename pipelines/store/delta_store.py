@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import errors, log_replay, traces
+from rejse.pipelines.store import errors, log_replay, notes, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.store.staged_file import KEY, LAST_KEY, StagedFile
@@ -162,10 +162,8 @@ def note(store: Path, publication: Publication, file: str, catalogue: Path) -> N
 
     With it what tells that its `catalogue`, which is still to get its name, was not changed since.
     """
-    draft = store / f"{NOTE}.making"
     content = {"file": file, "publication": publication.row(), "catalogue": _stamp(catalogue)}
-    draft.write_text(json.dumps(content), encoding="utf-8")
-    draft.rename(store / NOTE)  # `rename`: fault tests count `replace` as steps of a publication
+    notes.write(store / NOTE, content)
 
 
 def is_settled(store: Path, publication: Publication) -> bool:
