@@ -24,7 +24,8 @@ settings.load_profile("rejse")
 #: that `make check` leaves them out; and fixtures whose tests do.
 SLOW = (
     "bench/", "pipelines/cli/test_audit", "pipelines/cli/test_care", "pipelines/demo/test_demo",
-    "pipelines/jobs/", "pipelines/maintenance/", "pipelines/onboarding/test_personal",
+    "pipelines/jobs/", "pipelines/live/", "pipelines/maintenance/",
+    "pipelines/onboarding/test_personal",
     "pipelines/publication/test_as_of", "pipelines/publication/test_audit",
     "pipelines/publication/test_catalogue", "pipelines/publication/test_one_pass",
     "pipelines/publication/test_promise_checks", "pipelines/publication/test_publish",

@@ -10,7 +10,7 @@ import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
 from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
-from rejse.pipelines.jobs.hot_process import HotProcess
+from rejse.pipelines.live.hot_process import HotProcess
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -219,7 +219,7 @@ def _loop(
 ) -> None:  # fmt: skip
     """Run in a loop and print each result; `keep_hot` starts the hot process again if it ended."""
     from rejse.pipelines.cli.terminal import say
-    from rejse.pipelines.jobs.live import Loop, Pace
+    from rejse.pipelines.live.publishing_loop import Loop, Pace
 
     loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
     for result in loop.results():

@@ -36,6 +36,7 @@ LAYERS = (
     ("pipelines.maintenance",),
     ("pipelines.jobs",),
     ("pipelines.reporting", "pipelines.onboarding"),
+    ("pipelines.live",),
     ("pipelines.cli",),
 )
 LEVEL = {package: level for level, line in enumerate(LAYERS) for package in line}

@@ -10,9 +10,9 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs.hot_loop import HotLoop
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
+from rejse.pipelines.live.hot_loop import HotLoop
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.publication import overlay
 from rejse.pipelines.store.traces import OVERLAY

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.jobs import hot_core
+from rejse.pipelines.live import hot_core
 from rejse.pipelines.publication import overlay
 from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import Shard

@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Event
 
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs import arriving_files, hot_core
-from rejse.pipelines.jobs.live import present, reread_tables
+from rejse.pipelines.jobs import arriving_files
+from rejse.pipelines.live import hot_core
+from rejse.pipelines.live.publishing_loop import present, reread_tables
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay
 from rejse.pipelines.sources import positions, shards

@@ -1,4 +1,4 @@
-"""The process of the hot loop: `python -m rejse.pipelines.jobs.hot_process CONFIG SECONDS`.
+"""The process of the hot loop: `python -m rejse.pipelines.live.hot_process CONFIG SECONDS`.
 
 It runs beside the loop of bounded runs and shares only files with it: its end, whatever ends it,
 costs nothing but provisional rows. It ends with its standard input, which is open as long as the
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rejse.pipelines.runtime import signals
 
-MODULE = "rejse.pipelines.jobs.hot_process"
+MODULE = "rejse.pipelines.live.hot_process"
 
 
 class HotProcess:
@@ -52,7 +52,7 @@ def main(config: Path, pause: float) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_input, daemon=True).start()
     from rejse.pipelines.config import settings
-    from rejse.pipelines.jobs.hot_loop import HotLoop
+    from rejse.pipelines.live.hot_loop import HotLoop
 
     for _ in HotLoop(settings.load(config), pause).steps():
         pass

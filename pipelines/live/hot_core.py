@@ -20,13 +20,13 @@ import pyarrow.compute as pc
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import graph, identity_links
 from rejse.pipelines.jobs.changed_parts import is_compatible
-from rejse.pipelines.jobs.contested_ids import ContestedIds
 from rejse.pipelines.jobs.increment import plan_increment
 from rejse.pipelines.jobs.ingest_steps import Ingest, ingest
 from rejse.pipelines.jobs.local_graph import keep_latest, run_chain
 from rejse.pipelines.jobs.plan import Plan, plan_graph
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.stage_steps import Stage
+from rejse.pipelines.live.contested_ids import ContestedIds
 from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, erasure_receipts
 from rejse.pipelines.store.carry_forward import published
