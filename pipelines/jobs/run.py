@@ -17,7 +17,7 @@ from rejse.pipelines.publication import unjoined
 from rejse.pipelines.publication.writing import writing
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import listing
-from rejse.pipelines.store import delta_store, errors, private_texts, quarantine
+from rejse.pipelines.store import attempts, delta_store, errors, private_texts, quarantine
 from rejse.pipelines.store.delta_store import Publication, Writer
 
 if TYPE_CHECKING:
@@ -41,20 +41,35 @@ def run(
 
     Raises also what `increments` raises.
     """
-    now, result = delta_store.now(), None
+    now = delta_store.now()
     request = _checked(settings, request or RunRequest())
-    with _open_for_writing(settings, request, now) as writer:
-        if is_unchanged(settings, writer.previous, request, now):
-            return _nothing_new(settings, writer.previous)
-        # The core takes its time to import: here there is something to look at.
-        from rejse.pipelines.jobs.increment import increments
-        from rejse.pipelines.jobs.publish_increment import publish_increment
+    with (
+        _open_for_writing(settings, request, now) as writer,
+        attempts.recorded(writer, request.mode, now) as attempt,
+    ):
+        result = _publish_new(settings, writer, request, now, progress)
+        attempt.outcome = result.status
+        if result.findings:
+            attempt.error = f"{len(result.findings)} findings of the audit: {result.findings[0]}"
+        return result
 
-        for increment in increments(settings, writer, request, now):
-            result = publish_increment(settings, writer, increment, progress)
-            if result.status == "audit_failed":
-                break
-        return result or _nothing_new(settings, writer.previous)
+
+def _publish_new(
+    settings: Settings, writer: Writer, request: RunRequest, now: int, progress: Progress | None
+) -> RunResult:
+    """Publish each increment that there is, up to one that the audit refuses."""
+    if is_unchanged(settings, writer.previous, request, now):
+        return _nothing_new(settings, writer.previous)
+    # The core takes its time to import: here there is something to look at.
+    from rejse.pipelines.jobs.increment import increments
+    from rejse.pipelines.jobs.publish_increment import publish_increment
+
+    result = None
+    for increment in increments(settings, writer, request, now):
+        result = publish_increment(settings, writer, increment, progress)
+        if result.status == "audit_failed":
+            break
+    return result or _nothing_new(settings, writer.previous)
 
 
 def _checked(settings: Settings, request: RunRequest) -> RunRequest:

@@ -18,8 +18,8 @@ from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit import Audit, AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.publication.writing import files_of, roll_forward, writing
+from rejse.pipelines.store import attempts, erasure_receipts, parquet_files, staging
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import erasure_receipts, parquet_files, staging
 from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.join_files import join_small
@@ -72,7 +72,8 @@ def publish(
     by_table = join_small(store, previous, _by_table(store, [*staged, *carried_files]))
     state = "skipped" if report is None else ("warned" if report.findings else "passed")
     publication = run.publication(number, storage.after(previous), state)
-    by_table[RUNS.name] = _with_row(store, previous, RUNS, run.row(publication))
+    failed = [attempt.row() for attempt in attempts.failed_on(store, previous)]
+    by_table[RUNS.name] = _with_rows(store, previous, RUNS, [*failed, run.row(publication)])
     by_table |= erasure_receipts.receipt_files(
         store, writer.receipts
     )  # also where all is read anew
@@ -91,7 +92,9 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
     SettingsError (a promise check), and then no reader sees a change.
     """
     store, number = writer.store, done.number
-    publications = _with_row(store, writer.previous, PUBLICATIONS, done.row(), writer.read_version)
+    publications = _with_rows(
+        store, writer.previous, PUBLICATIONS, [done.row()], writer.read_version
+    )
     files = {**named, PUBLICATIONS.name: [file.path for file in publications]}
     # A broken view or check must publish nothing.
     built = catalogue_build.build(store, number, files, done.promise_checks)
@@ -176,14 +179,14 @@ def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Sche
     return pa.unify_schemas(bare)
 
 
-def _with_row(
+def _with_rows(
     store: Path,
     previous: Publication | None,
     table: Table,
-    row: Mapping[str, Any],
+    added: Sequence[Mapping[str, Any]],
     version: int | None = None,
 ) -> list[StagedFile]:
-    """Stage the table's published rows and one more as one file."""
+    """Stage the table's published rows and those added as one file."""
     last = (
         version
         if version is not None
@@ -193,8 +196,8 @@ def _with_row(
         _widened(storage.read(store / path), table.schema.remove_metadata())
         for path in storage.files(store, table.name, last)
     ]
-    added = pa.Table.from_pylist([dict(row)], schema=table.schema)
-    whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in rows), added])
+    last_rows = pa.Table.from_pylist([*map(dict, added)], schema=table.schema)
+    whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in rows), last_rows])
     file = staging.write(store, table.name, whole)
     return [file] if file else []
 

@@ -79,7 +79,7 @@ class Run:
         counts = {f"n_{name}": count for name, count in publication.counts.items()}
         return {
             "run_id": self.run_id, "publication": publication.number,
-            "mode": self.mode, "reason": self.reason,
+            "mode": self.mode, "reason": self.reason, "status": "published",
             "config_version": self.config_version, "started_at": self.started_at,
             "finished_at": publication.published_at, "difference": self.difference,
             "reasons": list(self.reasons.items()), "notes": list(self.notes.items()), **counts,

@@ -21,7 +21,7 @@ _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 ERASING = ".erasing.json"
 #: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "latest.json", "unjoined.json",
-         "verified.json", ".writer.lock", ERASING)  # fmt: skip
+         "verified.json", "attempts.jsonl", ".writer.lock", ERASING)  # fmt: skip
 FOLDERS = frozenset(("audits", "quarantine", ".ids"))
 
 

@@ -9,6 +9,11 @@ from typing import Any
 
 def write(path: Path, content: Any) -> None:
     """Let a note have this content; a reader sees the old one or the new."""
+    replace(path, json.dumps(content))
+
+
+def replace(path: Path, text: str) -> None:
+    """Let a file have this text; a reader sees the old one or the new."""
     draft = path.with_name(f"{path.name}.making")  # the next writer removes what a kill leaves
-    draft.write_text(json.dumps(content), encoding="utf-8")
+    draft.write_text(text, encoding="utf-8")
     draft.rename(path)  # `rename`: fault tests count `replace` as steps of a publication

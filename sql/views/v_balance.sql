@@ -5,6 +5,7 @@
 create or replace view v_balance as
 with runs as (
     select * from runs
+    where publication is not null
 ),
 
 told as (

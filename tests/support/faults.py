@@ -91,11 +91,19 @@ def contents(root: Path) -> dict[str, str]:
             columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
             own = (*OWN, "versions") if name == "publications" else OWN
             kept = [f'"{c}"' for c in columns if c not in own or (name, c) in KEPT]
-            rows = session.execute(f"select {', '.join(kept)} from {name} order by all").fetchall()
+            rows = session.execute(
+                f"select {', '.join(kept)} from ({LASTING.get(name, f'from {name}')}) order by all"
+            ).fetchall()
             hashes[name] = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
     return hashes
 
 
+#: Tables that keep attempts which failed, without these.
+LASTING = {
+    "runs": "from runs where publication is not null",
+    "publications": "select * replace (map_from_entries(list_filter(map_entries(rows),"
+    " lambda entry: entry.key != 'runs')) as rows) from publications",
+}
 #: Columns that bear such a name and are no clock of a run.
 KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
 
@@ -128,6 +136,9 @@ def recovered(installed: settings.Settings) -> dict[str, Any]:
     before, began = contents(installed.store), time.monotonic()
     once(installed)
     took = time.monotonic() - began
+    with catalogue.connect(installed.store) as session:
+        sql = "select count(*) from runs where status = 'killed'"
+        ((n_killed,),) = session.execute(sql).fetchall()
     with delta_store.writing(installed.store):
         orphans = len(delta_store.remove_orphans(installed.store))
     left = [
@@ -137,7 +148,7 @@ def recovered(installed: settings.Settings) -> dict[str, Any]:
     ]
     return {
         "before": before, "seconds": took, "tables": contents(installed.store),
-        "orphans": orphans, "left": left,
+        "orphans": orphans, "left": left, "n_killed": n_killed,
     }  # fmt: skip
 
 

@@ -44,15 +44,20 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
 ))  # fmt: skip
 
-RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",), (
+#: How a run ends.
+RUN_ENDS = ("published", "audit_failed", "failed", "interrupted", "killed")
+RUNS = Table("runs", "run that published, with its reconciliation, or that failed", ("run_id",), (
     _of("run_id", pa.string(), "Run."),
-    _of("publication", pa.int64(), "Publication that it made.", "1"),
+    _of("publication", pa.int64(), "Publication that it made; null where it failed.", "1"),
+    Column("status", pa.string(), "How it ended; null before it was kept. One that failed stands in"
+           " the publication after it.", values=RUN_ENDS),
+    _of("error", pa.string(), "Error of a run that failed; of a fault of the program its class."),
     _of("mode", pa.string(), "increment: what is new; rebuild: all sources read again; rescore:"
         " stored rows scored anew; repair: late events; reconcile: changed identity links."),
     _of("reason", pa.string(), "Why all was read or scored again; null where it was not."),
     _of("config_version", pa.string(), "Hash of the configuration."),
     _of("started_at", TIME, "When it began: the clock after which rows lay in the future.", "UTC"),
-    _of("finished_at", TIME, "When it published.", "UTC"),
+    _of("finished_at", TIME, "When it published or failed; null where it was killed.", "UTC"),
     *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
     _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
     _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),

@@ -72,6 +72,7 @@ def test_a_run_killed_at_boundaries_is_as_if_it_had_not_been(reports: list[Repor
     assert all(died for died, _ in published)
     assert published[0] == (True, False), "nothing was there yet"
     assert published[-1] == (True, True), "only the pointer was to be moved"
+    assert killed[0]["n_killed"] == 1, "`runs` tells of the run that was killed"
 
 
 def test_a_run_killed_at_some_moment_is_as_if_it_had_not_been(reports: list[Report]) -> None:
