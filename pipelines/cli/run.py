@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
 from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
-from rejse.pipelines.live.hot_process import HotProcess
+from rejse.pipelines.live import hot_process, http_process
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Settings
     from rejse.pipelines.jobs.request import RunRequest, TimeSpan
     from rejse.pipelines.jobs.run import RunResult
+    from rejse.pipelines.live.side_process import SideProcess
 
 #: What was made anew, in words, by mode of a run.
 ANEW = {"rebuild": "all sources were read again", "rescore": "stored rows were scored anew"}
@@ -180,6 +183,14 @@ def live(
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
     ] = "1h",
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="[127.0.0.1:]PORT",
+            help="Answer requests on this machine, such as for the card of a customer.",
+        ),
+    ] = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
@@ -203,29 +214,47 @@ def live(
     *pace, pause = spans
     settings = settings_in(config)
     try:
-        if not pause:
-            _loop(settings, pace, context.args, workers, json)
-            return
-        with HotProcess(config, pause / 1_000_000) as process:
-            _loop(settings, pace, context.args, workers, json, process.keep)
+        with ExitStack() as stack:
+            beside = {}
+            if pause:
+                beside["provisional rows"] = hot_process.beside(config, pause / 1_000_000)
+            if http is not None:
+                beside["answers over HTTP"] = _http(stack, settings, config, http)
+            for process in beside.values():
+                stack.enter_context(process)
+            _loop(settings, pace, context.args, workers, json, beside)
     except (Exception, signals.Interrupted):
         if signals.received() is None:
             raise  # a signal is how a loop ends, whatever it came upon
 
 
+def _http(stack: ExitStack, settings: Settings, config: Path, address: str) -> SideProcess:
+    """Return the process that answers on an address; raises MisuseError or SettingsError."""
+    from rejse.pipelines.cli.terminal import say
+    from rejse.pipelines.config import http_token
+    from rejse.pipelines.live.http_server import listening
+
+    http_token.token(settings.token_file, settings.store_mode)  # refuse it before the work begins
+    listener = stack.enter_context(listening(address))
+    host, port = listener.getsockname()[:2]
+    say(f"answers on {host} port {port}; the token is in {http_token.place(settings.token_file)}")
+    return http_process.beside(config, listener)
+
+
 def _loop(
     settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool,
-    keep_hot: Callable[[], int | None] = lambda: None,
+    beside: Mapping[str, SideProcess],
 ) -> None:  # fmt: skip
-    """Run in a loop and print each result; `keep_hot` starts the hot process again if it ended."""
+    """Run in a loop and print each result; processes beside it that have ended begin again."""
     from rejse.pipelines.cli.terminal import say
     from rejse.pipelines.live.publishing_loop import Loop, Pace
 
     loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
     for result in loop.results():
         _show(result, json)
-        if (code := keep_hot()) is not None:
-            say(f"the process of provisional rows ended with code {code}; it begins again")
+        for name, process in beside.items():
+            if (code := process.keep()) is not None:
+                say(f"the process of {name} ended with code {code}; it begins again")
 
 
 def _show(result: RunResult, json: bool) -> None:
