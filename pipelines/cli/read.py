@@ -22,7 +22,7 @@ from rejse.pipelines.store.errors import mend
 from rejse.transforms.errors import MisuseError, StoreError
 
 if TYPE_CHECKING:
-    from rejse.pipelines.jobs.status import Status
+    from rejse.pipelines.live.status import Status
 
 Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 
@@ -167,7 +167,7 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
     Example: [bold]rejse status[/bold]
     """
     from rejse.pipelines.cli.terminal import show_line
-    from rejse.pipelines.jobs.status import status as state_of
+    from rejse.pipelines.live.status import status as state_of
     from rejse.pipelines.store import delta_store
     from rejse.transforms.schema.parameters import SECOND
 

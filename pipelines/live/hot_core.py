@@ -115,13 +115,18 @@ class HotCore:
         self._latest: dict[tuple[str, Delivery], int] = {}
         self._pending = history.between(pending.PENDING.name, FIRST_KEY, LAST_KEY)
 
+    @property
+    def watermarks(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the watermark of each source of interactions, and of each source of answers."""
+        return self._plan.clocks.of(self._latest)
+
     def step(self, shards: Iterable[Shard] = ()) -> Touched:
         """Take rows of pieces of files; return what they, and passed deadlines, change."""
         keys: list[pa.Array] = []
         for kind, rows in self._read(shards).items():
             self._rows[kind].add(rows)
             keys += [keys_of(rows), *self._contested(kind, rows)]
-        watermarks = self._plan.clocks.of(self._latest)
+        watermarks = self.watermarks
         if self._pending is not None:
             lateness = self._plan.rules.windows.lateness
             keys.append(pending.due(self._pending, *watermarks, lateness))

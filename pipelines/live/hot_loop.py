@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -18,10 +18,16 @@ from rejse.pipelines.publication.overlay import Overlay
 from rejse.pipelines.sources import positions, shards
 from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.store import delta_store
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.transforms.columnar.string_arrays import text
 
 NOTHING = hot_core.Touched(text([]), {})
+LOG = logging.getLogger(__name__)
+#: Watermarks of sources of interactions, and of sources of answers.
+Watermarks = tuple[dict[str, int], dict[str, int]]
+#: Takes what a step made on a publication, and up to when its sources were complete.
+Listener = Callable[[Publication, hot_core.Touched, Watermarks], None]
 
 
 @dataclass
@@ -33,10 +39,12 @@ class HotLoop:
     Attributes:
         settings: The configuration.
         pause: Seconds between two looks.
+        listeners: Called after each step, once its rows can be read.
     """
 
     settings: Settings
     pause: float
+    listeners: Sequence[Listener] = ()
     stop: Event = field(default_factory=Event)
     _n_misses: int = 0
 
@@ -73,6 +81,8 @@ class HotLoop:
                     self._n_misses = 0
                 else:
                     laid.keep()
+                if arrived:
+                    self._notify(base, touched, core.watermarks)
                 yield len(touched.customers)
                 self.stop.wait(self.pause)
         except (FileNotFoundError, StoreDamagedError):
@@ -82,4 +92,12 @@ class HotLoop:
             if is_current and self._n_misses > arriving_files.MAX_MISSES:
                 raise
         except BrokerError as fault:  # it may answer again
-            logging.getLogger(__name__).error("%s; trying again", fault)
+            LOG.error("%s; trying again", fault)
+
+    def _notify(self, base: Publication, touched: hot_core.Touched, watermarks: Watermarks) -> None:
+        """Call all listeners; one that fails has missed this step, and only it."""
+        for listener in self.listeners:
+            try:
+                listener(base, touched, watermarks)
+            except Exception:
+                LOG.exception("a listener of the hot loop failed")

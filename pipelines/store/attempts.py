@@ -24,7 +24,8 @@ from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.errors import RejseError
 
 JOURNAL = "attempts.jsonl"
-#: A journal of more bytes is cut to its last attempts when the next one begins.
+#: A journal of more bytes is cut to its last attempts, and as many of those that no publication
+#: tells of yet, when the next one begins.
 MOST_BYTES, KEPT = 1 << 18, 200
 #: Characters of an error that are kept.
 MOST_CHARACTERS = 500
@@ -72,7 +73,7 @@ def recorded(writer: Writer, mode: str, now: int) -> Iterator[Attempt]:
     Attempts before it that never ended were killed.
     """
     _close_killed(writer)
-    _cut(writer.store)
+    _cut(writer)
     moment = _EPOCH + timedelta(microseconds=now)
     attempt = Attempt(f"{moment:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", mode, now)
     _append(writer.store, vars(attempt))
@@ -151,8 +152,11 @@ def _lines(store: Path) -> Iterator[dict[str, Any]]:
                 yield read
 
 
-def _cut(store: Path) -> None:
-    journal = store / JOURNAL
+def _cut(writer: Writer) -> None:
+    journal = writer.store / JOURNAL
     if journal.exists() and journal.stat().st_size > MOST_BYTES:
-        kept = [json.dumps(vars(attempt)) for attempt in attempts(store)[-KEPT:]]
-        notes.replace(journal, "\n".join(kept))
+        before = attempts(writer.store)
+        unpublished = failed_on(writer.store, writer.previous)[-KEPT:]
+        kept = {a.attempt for a in (*unpublished, *before[-KEPT:])}
+        lines = [json.dumps(vars(attempt)) for attempt in before if attempt.attempt in kept]
+        notes.replace(journal, "\n".join(lines))

@@ -12,9 +12,11 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
-from rejse.pipelines.live.hot_loop import HotLoop
+from rejse.pipelines.live.hot_core import Touched
+from rejse.pipelines.live.hot_loop import HotLoop, Watermarks
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.publication import overlay
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.traces import OVERLAY
 from tests.support.installation import installation, lines, row
 
@@ -80,6 +82,30 @@ def test_an_erasure_takes_the_overlay_with_it(project: Settings) -> None:
     erase.forget(project, "customer", identity)
     assert list(project.store.glob(f"{OVERLAY}/*")) == []
     assert live(project) == [(1, 0)]
+
+
+def test_listeners_hear_of_each_step_and_none_stops_the_loop(
+    project: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = []
+
+    def hears(base: Publication, touched: Touched, watermarks: Watermarks) -> None:
+        heard.append((base.number, len(touched.customers), [*watermarks[0]]))
+        assert live(project) == [(2, 1)]  # they can read what they hear of
+
+    def fails(*_: object) -> None:
+        raise ValueError("no disk")
+
+    loop = HotLoop(project, pause=0, listeners=(fails, hears))
+    looks = loop.steps()
+    next(looks)
+    assert heard == []  # nothing came: there was no step
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    assert (next(looks), next(looks)) == (1, 0)
+    assert heard == [(1, 1, ["crm"])]
+    assert "no disk" in caplog.text
+    loop.stop.set()
+    assert list(looks) == []
 
 
 def test_what_cannot_be_read_by_this_configuration_waits(

@@ -56,16 +56,18 @@ def test_what_never_ended_was_killed(writer: Writer) -> None:
     assert [outcome for outcome, _ in outcomes(writer.store)] == ["killed", "published"]
 
 
-def test_a_long_journal_keeps_its_end(writer: Writer) -> None:
-    line = json.dumps(vars(attempts.Attempt("", "increment", 0, outcome="nothing_new")))
-    n_lines = attempts.MOST_BYTES // len(line) + 1
-    numbered = (line.replace('""', f'"{number}"', 1) for number in range(n_lines))
-    (writer.store / attempts.JOURNAL).write_text("\n".join(numbered))
-    with attempts.recorded(writer, "increment", 1):
-        kept = attempts.attempts(writer.store)
-    assert [attempt.attempt for attempt in kept[:-1]] == [
-        str(number) for number in range(n_lines - attempts.KEPT, n_lines)
+def test_a_long_journal_keeps_its_end_and_what_no_publication_tells_of(writer: Writer) -> None:
+    n_all = attempts.MOST_BYTES // 128
+    failed = attempts.Attempt("0", "increment", 0, outcome="failed")
+    others = [
+        attempts.Attempt(str(n), "increment", n, outcome="nothing_new") for n in range(1, n_all)
     ]
+    text = "\n".join(json.dumps(vars(attempt)) for attempt in (failed, *others))
+    assert len(text) > attempts.MOST_BYTES
+    (writer.store / attempts.JOURNAL).write_text(text)
+    with attempts.recorded(writer, "increment", n_all):
+        kept = [attempt.attempt for attempt in attempts.attempts(writer.store)][:-1]
+    assert kept == ["0", *map(str, range(n_all - attempts.KEPT, n_all))]
 
 
 def test_the_next_publication_tells_of_failed_runs_once(tmp_path: Path) -> None:

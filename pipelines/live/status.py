@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,13 +11,16 @@ from pathlib import Path
 from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
+from rejse.pipelines.live.vitals import Vitals, vitals
 from rejse.pipelines.maintenance import verify
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.kafka import topics
 from rejse.pipelines.sources.kafka.topics import Offsets
 from rejse.pipelines.sources.listing import SourceError
 from rejse.pipelines.sources.positions import Place, Position
+from rejse.pipelines.store import attempts
 from rejse.pipelines.store import delta_store as storage
+from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.journeys.watermarks import NOTHING_SEEN
 
 #: Seconds in which a broker must answer.
@@ -26,10 +29,26 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """An attempt of a run, as `runs` has it once a later one has published."""
+
+    mode: str
+    outcome: attempts.Outcome
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+
+
+@dataclass(frozen=True)
 class Status:
     """The state of a store.
 
     Attributes:
+        age_s: Seconds since a run last published or saw that there is nothing new.
+        hot_core: What the hot core says of itself; None: none runs.
+        last_attempt: The last run that held the store, however it ended.
+        last_failure: The last one that failed, however long ago.
+        failures: Runs that failed since the publication.
         frontiers: Watermarks: up to when each source is complete; None: it has no rows yet.
         lag_s: Seconds from the watermark to now; None: it has no rows yet.
         rows: Rows of the tables of `COUNTED`.
@@ -46,6 +65,11 @@ class Status:
     published_at: datetime | None
     run_id: str | None
     audit: str | None
+    age_s: int | None
+    hot_core: Vitals | None
+    last_attempt: Attempt | None
+    last_failure: Attempt | None
+    failures: int
     frontiers: Mapping[str, datetime | None]
     lag_s: Mapping[str, int | None]
     rows: Mapping[str, int]
@@ -75,12 +99,20 @@ def status(settings: Settings, now: int) -> Status:
     waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
     verified = verify.noted(settings.store) or {}
+    hot_core = vitals(settings.store)
+    attempted = attempts.attempts(settings.store)
+    failed = [attempt for attempt in attempted if attempt.outcome in attempts.FAILED]
     watermarks = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
         publication=base.number if base else None,
         published_at=_moment(base.published_at) if base else None,
         run_id=base.run_id if base else None,
         audit=base.audit if base else None,
+        age_s=(now - _last_success(base, attempted)) // 1_000_000 if base else None,
+        hot_core=hot_core if hot_core is not None and hot_core.is_alive else None,
+        last_attempt=_shown(attempted[-1]) if attempted else None,
+        last_failure=_shown(failed[-1]) if failed else None,
+        failures=len(attempts.failed_on(settings.store, base)),
         frontiers={name: None if at is None else _moment(at) for name, at in watermarks.items()},
         lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in watermarks.items()},
         rows={name: base.rows.get(name, 0) for name in COUNTED} if base else {},
@@ -93,6 +125,20 @@ def status(settings: Settings, now: int) -> Status:
         damaged=verified.get("damaged"),
         missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
+
+
+def _last_success(base: Publication, attempted: Sequence[attempts.Attempt]) -> int:
+    """Return when the store last held all there was: it was published, or nothing was new."""
+    done = [attempt.ended_at or 0 for attempt in attempted if attempt.outcome == "nothing_new"]
+    return max(base.published_at, *done, 0)
+
+
+def _shown(attempt: attempts.Attempt) -> Attempt:
+    ended = attempt.ended_at
+    return Attempt(
+        attempt.mode, attempt.outcome, _moment(attempt.started_at),
+        None if ended is None else _moment(ended), attempt.error,
+    )  # fmt: skip
 
 
 def _messages(
