@@ -16,6 +16,7 @@ import socketserver
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import LineTooLong
@@ -33,6 +34,8 @@ MOST_LINE, MOST_HEADERS, MOST_BODY = 2048, 16_384, 4096
 MOST_CONNECTIONS = 32
 #: Seconds without a byte after which a connection is closed.
 IDLE_S = 15.0
+#: Seconds, and reads, for which a caller's rest is passed over before a connection is closed.
+LINGER_S, LINGER_READS = 0.5, 16
 #: Beginning of the headers that carry what must not stand in an address.
 PRIVATE_HEADER = "Rejse-"
 #: Headers of every answer: it is for this caller alone, and no page of a browser.
@@ -144,10 +147,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             return
         request.setblocking(False)
         busy = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        try:
+        with suppress(OSError):
             request.send(busy)
-        except OSError:
-            pass
         self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -187,10 +188,12 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else an answer may wait for the caller's acknowledgement
     wbufsize = -1  # headers and body leave together
     server: Server
+    raw_requestline: bytes
 
     def parse_request(self) -> bool:
         """Read a request line of bounded length and headers of bounded size."""
-        self.command, self.request_version = "", self.protocol_version
+        self.command, self.requestline = "", ""
+        self.request_version = self.protocol_version
         self.close_connection = True
         if len(self.raw_requestline) > MOST_LINE:
             self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
@@ -279,11 +282,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
+    def finish(self) -> None:
+        """Close the connection; what was not read would else reset it before the answer is read."""
+        super().finish()
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER_S)
+            for _ in range(LINGER_READS):
+                if not self.connection.recv(MOST_HEADERS):
+                    break
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse what is no request; the standard library's message would repeat parts of it."""
         self.close_connection = True
+        self.request_version = self.protocol_version  # else it might answer without headers
         self._send(refusal(code, HTTPStatus(code).phrase.lower()))
-        self.wfile.flush()
         _LOG.info("- - %d", code)
 
     def log_message(self, format: str, *args: Any) -> None:
