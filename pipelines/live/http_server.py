@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from http.client import LineTooLong
 from http.server import BaseHTTPRequestHandler
@@ -27,7 +28,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from rejse.transforms.errors import MisuseError
 
-JSON = "application/json; charset=utf-8"
+JSON, TEXT = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 #: Bytes of a request line, of all headers, and of a body at most.
 MOST_LINE, MOST_HEADERS, MOST_BODY = 2048, 16_384, 4096
 #: Connections at a time; further ones are refused.
@@ -74,8 +75,19 @@ Route = Callable[[Query], Answer]
 
 
 def as_json(value: Any, status: int = HTTPStatus.OK) -> Answer:
-    """Return an answer that holds a JSON document."""
-    return Answer(status, JSON, json.dumps(value, ensure_ascii=False).encode())
+    """Return an answer that holds a JSON document; times are written as ISO 8601."""
+    return Answer(status, JSON, json.dumps(value, ensure_ascii=False, default=_iso).encode())
+
+
+def as_text(text: str) -> Answer:
+    """Return an answer that holds plain text."""
+    return Answer(HTTPStatus.OK, TEXT, text.encode())
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"expected a value of JSON, came {type(value).__name__}")
 
 
 def refusal(status: int, message: str) -> Answer:
