@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
-from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
-from rejse.pipelines.live.hot_process import HotProcess
+from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, duration, settings_in
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -190,42 +188,21 @@ def live(
 
     Example: [bold]rejse live --publish-every 60s[/bold]
     """
-    from rejse.transforms.schema import durations
+    from rejse.pipelines.live.publishing_loop import Pace
+    from rejse.pipelines.live.service import Service
 
-    spans = []
-    for option, text in (
-        ("--publish-every", publish_every), ("--keep", keep), ("--look-every", look_every)
-    ):  # fmt: skip
-        try:
-            spans.append(durations.parse(text))
-        except ValueError as fault:
-            raise MisuseError(f"{option}: {fault}") from None
-    *pace, pause = spans
-    settings = settings_in(config)
+    options = {"--publish-every": publish_every, "--keep": keep, "--look-every": look_every}
+    *pace, pause = [duration(option, text) for option, text in options.items()]
+    service = Service(
+        config, settings_in(config), Pace(*pace), pause / 1_000_000,
+        beam_args=context.args, workers=workers,
+    )  # fmt: skip
     try:
-        if not pause:
-            _loop(settings, pace, context.args, workers, json)
-            return
-        with HotProcess(config, pause / 1_000_000) as process:
-            _loop(settings, pace, context.args, workers, json, process.keep)
+        for result in service.results():
+            _show(result, json)
     except (Exception, signals.Interrupted):
         if signals.received() is None:
             raise  # a signal is how a loop ends, whatever it came upon
-
-
-def _loop(
-    settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool,
-    keep_hot: Callable[[], int | None] = lambda: None,
-) -> None:  # fmt: skip
-    """Run in a loop and print each result; `keep_hot` starts the hot process again if it ended."""
-    from rejse.pipelines.cli.terminal import say
-    from rejse.pipelines.live.publishing_loop import Loop, Pace
-
-    loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
-    for result in loop.results():
-        _show(result, json)
-        if (code := keep_hot()) is not None:
-            say(f"the process of provisional rows ended with code {code}; it begins again")
 
 
 def _show(result: RunResult, json: bool) -> None:

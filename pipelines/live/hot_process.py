@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-from rejse.pipelines.runtime import signals
+from rejse.pipelines.runtime import logs, signals
 
 MODULE = "rejse.pipelines.live.hot_process"
 
@@ -51,6 +51,7 @@ def main(config: Path, pause: float) -> None:
     for number in signals.SIGNALS:  # to all processes of a service: they end who wants the work
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_input, daemon=True).start()
+    logs.configure()
     from rejse.pipelines.config import settings
     from rejse.pipelines.live.hot_loop import HotLoop
 
