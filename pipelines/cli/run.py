@@ -178,6 +178,14 @@ def live(
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
     ] = "1h",
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="[127.0.0.1:]PORT",
+            help="Answer requests on this machine, such as for the card of a customer.",
+        ),
+    ] = None,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
@@ -194,7 +202,7 @@ def live(
     options = {"--publish-every": publish_every, "--keep": keep, "--look-every": look_every}
     *pace, pause = [duration(option, text) for option, text in options.items()]
     service = Service(
-        config, settings_in(config), Pace(*pace), pause / 1_000_000,
+        config, settings_in(config), Pace(*pace), pause / 1_000_000, http,
         beam_args=context.args, workers=workers,
     )  # fmt: skip
     try:

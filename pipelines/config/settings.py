@@ -298,6 +298,8 @@ class Settings(Frozen):
     store_mode: Kept[Mode] = "private"
     #: File with the pseudonym key, which only its owner may read.
     key_file: Kept[Place] = Field(default=Path("rejse.key"), validate_default=True)
+    #: File with the token of `rejse live --http`, made at its first start.
+    token_file: Kept[Place] = Field(default=Path("rejse.token"), validate_default=True)
     sources: dict[str, Source]
     operational: Operational = Operational()
     #: How long refused rows are kept in quarantine.

@@ -22,11 +22,11 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 
 
 def configure(environment: Mapping[str, str] = os.environ) -> None:
-    """Log as the environment says: only errors, as text, where it says nothing.
+    """Log as the environment says: warnings and errors, as text, where it says nothing.
 
     Raises MisuseError for a level or a format that there is not.
     """
-    level = _stated(environment, LEVEL, LEVELS, "error")
+    level = _stated(environment, LEVEL, LEVELS, "warning")
     form = _stated(environment, FORMAT, FORMATS, "text")
     handler = logging.StreamHandler()
     handler.setFormatter(Json() if form == "json" else logging.Formatter("rejse: %(message)s"))

@@ -28,6 +28,7 @@ OTHER: Mapping[str, Any] = {
     "store": "elsewhere",
     "store_mode": "group",
     "key_file": "other.key",
+    "token_file": "other.token",
     "keep_quarantine": "77d",
     "non_persons": ["nobody"],
     "weights": {"transfer": 0.7},

@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from rejse.pipelines.live import metrics, open_telemetry
+from rejse.pipelines.live import http_status, metrics, open_telemetry
+from rejse.pipelines.live.http_server import Query
 from rejse.pipelines.live.status import Status
 from rejse.pipelines.live.vitals import Vitals
 
@@ -53,6 +54,23 @@ def test_samples_have_their_labels() -> None:
         'rejse_hot_core_step_seconds{quantile="0.5"} 0.25',
         'rejse_hot_core_step_seconds{quantile="0.99"} 0.5',
     ]
+
+
+def answered(path: str, status: Status, **address: str) -> tuple[int, str]:
+    answer = http_status.routes(lambda: status)[path](Query(address))
+    return answer.status, answer.body.decode()
+
+
+def test_whoever_watches_asks_over_http() -> None:
+    assert answered("/metrics", FULL) == (200, metrics.prometheus(FULL))
+    assert answered("/health", FULL) == (200, '{"status": "ok"}')
+    assert answered("/health", FULL, max_age="1min")[0] == 200
+    code, body = answered("/health", FULL, max_age="10s")
+    assert (code, "the last one was 12 s ago" in body) == (503, True)
+    assert answered("/health", EMPTY)[0] == 503
+    code, body = answered("/health", replace(FULL, missing=("events/a.parquet",)))
+    assert (code, "cut short: 1" in body) == (503, True)
+    assert answered("/health", FULL, max_age="soon")[0] == 400
 
 
 @pytest.fixture

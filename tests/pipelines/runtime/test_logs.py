@@ -38,6 +38,6 @@ def test_the_level_is_that_of_the_environment() -> None:
         logs.configure({logs.LEVEL: "info"})
         assert logger.level == logging.INFO
         logs.configure({})
-        assert logger.level == logging.ERROR
+        assert logger.level == logging.WARNING
     finally:
         logger.setLevel(before)
