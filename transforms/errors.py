@@ -31,6 +31,13 @@ class MisuseError(RejseError):
     status = "misuse"
 
 
+class StaleError(RejseError):
+    """The store is older than was asked for (`status --max-age`), or it was never published."""
+
+    exit_code = 3
+    status = "stale"
+
+
 class StoreError(RejseError):
     """The store or its disk failed (no room, not writable, a file or a log gone or damaged)."""
 
@@ -46,4 +53,6 @@ class BusyError(RejseError):
 
 
 #: Every exit code of an error has one branch.
-BRANCHES: tuple[type[RejseError], ...] = (DataError, MisuseError, RejseError, StoreError, BusyError)
+BRANCHES: tuple[type[RejseError], ...] = (
+    DataError, MisuseError, StaleError, RejseError, StoreError, BusyError,
+)  # fmt: skip

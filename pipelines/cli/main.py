@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
@@ -19,7 +18,7 @@ from rejse.pipelines.cli.exit_codes import (
     tell,
 )
 from rejse.pipelines.cli.terminal import say
-from rejse.pipelines.runtime import process_limits, signals
+from rejse.pipelines.runtime import logs, process_limits, signals
 
 app = typer.Typer(
     name="rejse",
@@ -78,9 +77,8 @@ def main(args: list[str] | None = None) -> None:
         process_limits.tune_allocator()
         process_limits.limit_threads()
         _keep_called(given)
-    # Libraries chat through the root logger; what matters comes as an error or in the result.
-    logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:
+        logs.configure()
         code = app(args, standalone_mode=False)
         if code == INTERRUPTED:  # how typer ends a KeyboardInterrupt
             close(code, signals.message())

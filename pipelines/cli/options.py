@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rejse.transforms.errors import MisuseError
+
 if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Settings
 
@@ -40,6 +42,16 @@ def settings_in(config: Path) -> Settings:
     from rejse.pipelines.config.settings import load
 
     return load(config)
+
+
+def duration(option: str, text: str) -> int:
+    """Return a duration in microseconds. Raises MisuseError, which names the option."""
+    from rejse.transforms.schema import durations
+
+    try:
+        return durations.parse(text)
+    except ValueError as fault:
+        raise MisuseError(f"{option}: {fault}") from None
 
 
 def connect(

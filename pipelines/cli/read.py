@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import MAXYEAR
 from json import loads
 from pathlib import Path
@@ -15,6 +16,7 @@ from rejse.pipelines.cli.options import (
     Config,
     Json,
     connect,
+    duration,
     settings_in,
 )
 from rejse.pipelines.runtime import signals
@@ -22,7 +24,8 @@ from rejse.pipelines.store.errors import mend
 from rejse.transforms.errors import MisuseError, StoreError
 
 if TYPE_CHECKING:
-    from rejse.pipelines.live.status import Status
+    from rejse.pipelines.live.status import Attempt, Status
+    from rejse.pipelines.live.vitals import Vitals
 
 Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 
@@ -161,25 +164,59 @@ def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -
     show(settings_in(config), json=json, toml=toml)
 
 
-def status(config: Config = CONFIG, json: Json = False) -> None:
+def status(
+    config: Config = CONFIG,
+    max_age: Annotated[
+        str | None,
+        typer.Option(metavar="DURATION", help="End with code 3 where no run succeeded since."),
+    ] = None,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print measurements in Prometheus' text format.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Show the state of the store: publication, watermarks and lag, open journeys, what waits.
 
-    Example: [bold]rejse status[/bold]
+    Example: [bold]rejse status --max-age 2h[/bold]
     """
     from rejse.pipelines.cli.terminal import show_line
-    from rejse.pipelines.live.status import status as state_of
+    from rejse.pipelines.live import status as states
     from rejse.pipelines.store import delta_store
     from rejse.transforms.schema.parameters import SECOND
 
+    at_most = None if max_age is None else duration("--max-age", max_age)
     settings = settings_in(config)
-    state = state_of(settings, delta_store.now())
-    if json:
+    state = states.status(settings, delta_store.now())
+    if prometheus:
+        from rejse.pipelines.live import metrics
+
+        print(metrics.prometheus(state), end="")
+    elif json:
         failed = {"status": StoreError.status, "exit_code": StoreError.exit_code}
-        show_line({**vars(state), **(failed if state.missing else {})})
+        show_line({**asdict(state), **(failed if state.missing else {})})
     else:
         _show_status(state, settings.windows.future // SECOND)
     if state.missing:
         raise typer.Exit(StoreError.exit_code)
+    if at_most is not None:
+        states.refuse_stale(state, at_most)
+
+
+def _attempt(attempt: Attempt) -> str:
+    from rejse.pipelines.reporting import wording
+
+    at = wording.minute(attempt.ended_at or attempt.started_at)
+    from rejse.pipelines.runtime.text_safety import clean
+
+    error = f": {clean(attempt.error)}" if attempt.error else ""
+    return f"{attempt.mode} of {at} UTC: {attempt.outcome.replace('_', ' ')}{error}"
+
+
+def _hot_core(hot: Vitals) -> str:
+    took = "nothing arrived in the last minute"
+    if hot.p50_s is not None:
+        took = f"{hot.steps:,} steps in the last minute, {hot.p50_s:.2f} s ({hot.p99_s:.2f} at p99)"
+    return f"provisional rows on publication {hot.base}: {took}"
 
 
 def _show_status(state: Status, ahead: int) -> None:
@@ -206,6 +243,14 @@ def _show_status(state: Status, ahead: int) -> None:
                     " late; a --complete-until of that time ends with `rejse run --rebuild`"
                 )
         show_table(("table", "rows"), sorted(state.rows.items()))
+        for attempt in (state.last_attempt, state.last_failure):
+            if attempt is not None and attempt.outcome != "published":
+                print(_attempt(attempt))
+        if state.failures:
+            runs = wording.plural(state.failures, "run")
+            print(f"{runs} failed since publication {state.publication}")
+        if state.hot_core is not None:
+            print(_hot_core(state.hot_core))
         if state.verified is None:
             print("never verified: rejse verify compares every file with what was published")
         else:

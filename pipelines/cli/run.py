@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
-from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, settings_in
-from rejse.pipelines.live import hot_process, http_process
+from rejse.pipelines.cli.options import CONFIG, Config, Json, Workers, duration, settings_in
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Settings
     from rejse.pipelines.jobs.request import RunRequest, TimeSpan
     from rejse.pipelines.jobs.run import RunResult
-    from rejse.pipelines.live.side_process import SideProcess
 
 #: What was made anew, in words, by mode of a run.
 ANEW = {"rebuild": "all sources were read again", "rescore": "stored rows were scored anew"}
@@ -201,60 +196,21 @@ def live(
 
     Example: [bold]rejse live --publish-every 60s[/bold]
     """
-    from rejse.transforms.schema import durations
+    from rejse.pipelines.live.publishing_loop import Pace
+    from rejse.pipelines.live.service import Service
 
-    spans = []
-    for option, text in (
-        ("--publish-every", publish_every), ("--keep", keep), ("--look-every", look_every)
-    ):  # fmt: skip
-        try:
-            spans.append(durations.parse(text))
-        except ValueError as fault:
-            raise MisuseError(f"{option}: {fault}") from None
-    *pace, pause = spans
-    settings = settings_in(config)
+    options = {"--publish-every": publish_every, "--keep": keep, "--look-every": look_every}
+    *pace, pause = [duration(option, text) for option, text in options.items()]
+    service = Service(
+        config, settings_in(config), Pace(*pace), pause / 1_000_000, http,
+        beam_args=context.args, workers=workers,
+    )  # fmt: skip
     try:
-        with ExitStack() as stack:
-            beside = {}
-            if pause:
-                beside["provisional rows"] = hot_process.beside(config, pause / 1_000_000)
-            if http is not None:
-                beside["answers over HTTP"] = _http(stack, settings, config, http)
-            for process in beside.values():
-                stack.enter_context(process)
-            _loop(settings, pace, context.args, workers, json, beside)
+        for result in service.results():
+            _show(result, json)
     except (Exception, signals.Interrupted):
         if signals.received() is None:
             raise  # a signal is how a loop ends, whatever it came upon
-
-
-def _http(stack: ExitStack, settings: Settings, config: Path, address: str) -> SideProcess:
-    """Return the process that answers on an address; raises MisuseError or SettingsError."""
-    from rejse.pipelines.cli.terminal import say
-    from rejse.pipelines.config import http_token
-    from rejse.pipelines.live.http_server import listening
-
-    http_token.token(settings.token_file, settings.store_mode)  # refuse it before the work begins
-    listener = stack.enter_context(listening(address))
-    host, port = listener.getsockname()[:2]
-    say(f"answers on {host} port {port}; the token is in {http_token.place(settings.token_file)}")
-    return http_process.beside(config, listener)
-
-
-def _loop(
-    settings: Settings, spans: Sequence[int], args: Sequence[str], workers: int | None, json: bool,
-    beside: Mapping[str, SideProcess],
-) -> None:  # fmt: skip
-    """Run in a loop and print each result; processes beside it that have ended begin again."""
-    from rejse.pipelines.cli.terminal import say
-    from rejse.pipelines.live.publishing_loop import Loop, Pace
-
-    loop = Loop(settings, Pace(*spans), beam_args=args, workers=workers)
-    for result in loop.results():
-        _show(result, json)
-        for name, process in beside.items():
-            if (code := process.keep()) is not None:
-                say(f"the process of {name} ended with code {code}; it begins again")
 
 
 def _show(result: RunResult, json: bool) -> None:

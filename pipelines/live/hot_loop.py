@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
 from rejse.pipelines.live import hot_core
 from rejse.pipelines.live.publishing_loop import present, reread_tables
+from rejse.pipelines.live.vitals import Pulse
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay
 from rejse.pipelines.sources import positions, shards
@@ -48,6 +50,9 @@ class HotLoop:
     stop: Event = field(default_factory=Event)
     _n_misses: int = 0
 
+    def __post_init__(self) -> None:
+        self._pulse = Pulse(self.settings.store)
+
     def steps(self) -> Iterator[int]:
         """Yield after each look how many customers it touched.
 
@@ -69,6 +74,7 @@ class HotLoop:
         read = positions.of(settings, base.positions)
         try:
             while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
+                began = time.monotonic()
                 looked = positions.look(present(settings), read, key, delta_store.now())
                 read |= looked.positions
                 fresh = [
@@ -81,9 +87,11 @@ class HotLoop:
                     self._n_misses = 0
                 else:
                     laid.keep()
+                seconds, n_customers = time.monotonic() - began, len(touched.customers)
+                self._pulse.beat(base.number, seconds, n_customers)
                 if arrived:
                     self._notify(base, touched, core.watermarks)
-                yield len(touched.customers)
+                yield n_customers
                 self.stop.wait(self.pause)
         except (FileNotFoundError, StoreDamagedError):
             # A file was renamed after it was listed; or the store no longer has this publication.
@@ -92,6 +100,7 @@ class HotLoop:
             if is_current and self._n_misses > arriving_files.MAX_MISSES:
                 raise
         except BrokerError as fault:  # it may answer again
+            self._pulse.last_error = str(fault)
             LOG.error("%s; trying again", fault)
 
     def _notify(self, base: Publication, touched: hot_core.Touched, watermarks: Watermarks) -> None:

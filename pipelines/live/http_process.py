@@ -18,6 +18,7 @@ from rejse.pipelines.live.side_process import SideProcess, end_with_parent
 from rejse.transforms.errors import RejseError
 
 if TYPE_CHECKING:
+    from rejse.pipelines.config.settings import Settings
     from rejse.pipelines.live.http_server import Route
     from rejse.pipelines.reporting.card.lookup import Cards
 
@@ -32,11 +33,15 @@ def beside(config: Path, listener: socket.socket) -> SideProcess:
     return SideProcess(MODULE, str(config), str(number), descriptors=(number,))
 
 
-def routes(cards: Cards) -> Mapping[str, Route]:
+def routes(settings: Settings, cards: Cards) -> Mapping[str, Route]:
     """Return what answers, by path."""
-    from rejse.pipelines.live import card_route
+    from rejse.pipelines.live import card_route, http_status, status
+    from rejse.pipelines.store import delta_store
 
-    return {card_route.PATH: card_route.CardRoute(cards)}
+    return {
+        **http_status.routes(lambda: status.status(settings, delta_store.now())),
+        card_route.PATH: card_route.CardRoute(cards),
+    }
 
 
 def prepare(cards: Cards) -> None:
@@ -58,7 +63,7 @@ def main(config: Path, descriptor: int) -> None:
     token = http_token.token(loaded.token_file, loaded.store_mode)
     cards = Cards(loaded)
     threading.Thread(target=prepare, args=(cards,), daemon=True).start()
-    with Server(socket.socket(fileno=descriptor), token, routes(cards)) as server:
+    with Server(socket.socket(fileno=descriptor), token, routes(loaded, cards)) as server:
         server.serve_forever()
 
 

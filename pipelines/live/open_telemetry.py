@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from rejse.pipelines.live.metrics import MEASURES, Measure
@@ -12,6 +13,11 @@ from rejse.transforms.errors import MisuseError, RejseError
 
 #: A collector is named by one of these; OpenTelemetry says what its other variables mean.
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
+#: Seconds within which measurements are of one push.
+SHARED_FOR = 5.0
+#: Seconds that the last push may take: a service ends within ten.
+MOST_SECONDS = 2
 
 
 @contextlib.contextmanager
@@ -34,10 +40,18 @@ def pushed(state: Callable[[], Status]) -> Iterator[None]:
             f"{ENDPOINTS[1]}: expected the extra `otel`; pip install 'rejse[otel]'"
         ) from None
 
+    seen: list[tuple[float, Status]] = []
+
+    def latest() -> Status:
+        """Return a state that all measurements of one push share."""
+        if not seen or time.monotonic() - seen[0][0] > SHARED_FOR:
+            seen[:] = [(time.monotonic(), state())]
+        return seen[0][1]
+
     def callback(measure: Measure) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def observe(_: CallbackOptions) -> Iterable[Observation]:
             with contextlib.suppress(RejseError):  # the next minute's may be readable
-                for labels, value in measure.values(state()):
+                for labels, value in measure.values(latest()):
                     if value is not None:
                         yield Observation(value, dict(labels))
 
@@ -54,4 +68,4 @@ def pushed(state: Callable[[], Status]) -> Iterator[None]:
     try:
         yield
     finally:
-        provider.shutdown()
+        provider.shutdown(timeout_millis=MOST_SECONDS * 1000)

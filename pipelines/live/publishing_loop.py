@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -17,6 +17,7 @@ from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs.arriving_files import MAX_MISSES, is_whole, listed
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.jobs.scratch import Progress
 from rejse.pipelines.maintenance import compact, vacuum
 from rejse.pipelines.publication.audit import Audit, audit
 from rejse.pipelines.sources import shards
@@ -25,6 +26,8 @@ from rejse.pipelines.sources.kafka.topics import TopicShard
 from rejse.pipelines.sources.listing import SourceFile
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Loop:
     """Runs in a loop until `stop` is set; the run at work is finished first.
 
     A signal ends it at once: the run at work is left, and the next start does its work.
+
+    Attributes:
+        each_round: Called before each look at the sources.
+        progress: Takes how far the run at work is.
     """
 
     settings: Settings
@@ -55,6 +62,8 @@ class Loop:
     beam_args: Sequence[str] = ()
     workers: int | None = None
     audit: Audit | None = audit
+    each_round: Callable[[], object] = lambda: None
+    progress: Progress | None = None
     _n_misses: int = 0  # runs in a row that missed a file
 
     def results(self) -> Iterator[RunResult]:
@@ -64,8 +73,15 @@ class Loop:
         """
         n_published = 0
         while not self.stop.is_set():
+            self.each_round()
             result = self._once()
             if result is not None and result.status != "nothing_new":
+                LOG.info(
+                    "%s publication %s",
+                    result.status,
+                    result.publication,
+                    extra={"publication": result.publication, "seconds": result.seconds},
+                )
                 yield result
                 if result.status == "audit_failed":
                     return
@@ -81,11 +97,11 @@ class Loop:
                 inputs=present(settings), beam_args=self.beam_args,
                 workers=self.workers, audit=self.audit,
             )  # fmt: skip
-            done = run(settings, request)
+            done = run(settings, request, self.progress)
         except AnotherWriter:
             return None
         except BrokerError as fault:  # it may answer again
-            logging.getLogger(__name__).error("%s; trying again", fault)
+            LOG.error("%s; trying again", fault)
             return None
         except FileNotFoundError:  # renamed after it was listed; else it would be missed again
             self._n_misses += 1

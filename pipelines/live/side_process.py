@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from rejse.pipelines.runtime import signals
+from rejse.pipelines.runtime import logs, signals
 
 
 class SideProcess:
@@ -50,10 +50,11 @@ class SideProcess:
 
 
 def end_with_parent() -> None:
-    """Let this process end when its standard input does, and not by a signal."""
+    """Let this process end when its standard input does, not by a signal; log as its parent."""
     for number in signals.SIGNALS:  # to all processes of a service: they end who wants the work
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_input, daemon=True).start()
+    logs.configure()
 
 
 def _end_with_input() -> None:

@@ -21,6 +21,7 @@ from rejse.pipelines.sources.positions import Place, Position
 from rejse.pipelines.store import attempts
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.errors import StaleError
 from rejse.transforms.journeys.watermarks import NOTHING_SEEN
 
 #: Seconds in which a broker must answer.
@@ -125,6 +126,17 @@ def status(settings: Settings, now: int) -> Status:
         damaged=verified.get("damaged"),
         missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
+
+
+def refuse_stale(state: Status, at_most: int) -> None:
+    """Raise StaleError where no run succeeded within `at_most` microseconds."""
+    if state.age_s is None:
+        raise StaleError("expected a publication, there is none; `rejse run` makes the first one")
+    if state.age_s * 1_000_000 > at_most:
+        raise StaleError(
+            f"expected a run that published, or saw nothing new, within {at_most // 1_000_000:,} s;"
+            f" the last one was {state.age_s:,} s ago"
+        )
 
 
 def _last_success(base: Publication, attempted: Sequence[attempts.Attempt]) -> int:

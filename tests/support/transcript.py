@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rejse.pipelines.config.settings import TypeSettings, WindowSettings
 from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.schema.parameters import JourneyType, Rules, Windows
 from tests.support import builders, transcript_links
+from tests.support.law import SOAK
 from tests.support.paths import TESTS
 
 FOLDER = TESTS / "transcripts"
@@ -59,6 +61,8 @@ class Transcript:
     records: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     #: Links of identities (`transcript_links`).
     links: tuple[Mapping[str, Any], ...] = ()
+    #: Name of its file, which is that of the rules that it tells of.
+    file: str = ""
 
     @property
     def rules(self) -> Rules:
@@ -140,7 +144,7 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
     Raises KeyError where a transcript has no name, events or expectation.
     """
     transcripts = []
-    for case in yaml.safe_load(path.read_text(encoding="utf-8")):
+    for case in yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader):
         frontier = case.get("frontier", "900d")
         transcripts.append(
             Transcript(
@@ -155,16 +159,18 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
                 experience=tuple(case.get("experience", ())),
                 records={k: tuple(rows) for k, rows in case.get("records", {}).items()},
                 links=tuple(case.get("links", ())),
+                file=path.stem,
             )
         )
     return transcripts
 
 
-def all_transcripts() -> list[Transcript]:
+@cache
+def all_transcripts() -> tuple[Transcript, ...]:
     """Every transcript of the folder, by file and place in it."""
     base = yaml.safe_load((FOLDER / "base.yaml").read_text(encoding="utf-8"))
     paths = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "base.yaml")
-    return [transcript for path in paths for transcript in read(path, base)]
+    return tuple(transcript for path in paths for transcript in read(path, base))
 
 
 def in_order(table: str, rows: Rows) -> Rows:
@@ -231,6 +237,26 @@ def group_of(transcript: Transcript) -> str:
         sorted(transcript.frontiers.items()),
     ]
     return json.dumps(shared, sort_keys=True, default=str)
+
+
+def sampled_groups(driver: str, every: int = 4) -> frozenset[str]:
+    """Groups that a driver runs: all in the soak, else a sample that has a group of every file.
+
+    A run costs about the same for one transcript as for hundreds. So the largest groups are taken
+    until every file has one, then those that no quicker driver proves, then one of `every` others.
+    """
+    of_group: dict[str, list[Transcript]] = {}
+    for transcript in all_transcripts():
+        if driver in transcript.drivers:
+            of_group.setdefault(group_of(transcript), []).append(transcript)
+    chance, files, sample = random.Random(driver), set[str](), set[str]()
+    for group, members in sorted(of_group.items(), key=lambda item: (-len(item[1]), item[0])):
+        new = {transcript.file for transcript in members} - files
+        is_only_here = any(t.counts or "core" not in t.drivers for t in members)
+        if chance.randrange(every) == 0 or new or is_only_here or SOAK:
+            sample.add(group)
+            files |= new
+    return frozenset(sample)
 
 
 def alias(number: int, customer: str) -> str:

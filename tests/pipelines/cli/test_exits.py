@@ -118,6 +118,7 @@ def test_each_branch_has_its_own_code_and_help_lists_all(rejse: Command) -> None
         0: "Published, or nothing new",
         1: "The data failed (an audit, the balance); nothing was published",
         2: "The call or the configuration is wrong (arguments, settings, SQL)",
+        3: "The store is older than was asked for (`status --max-age`), or it was never published",
         70: "A fault of this program",
         74: "The store or its disk failed (no room, not writable, a file or a log gone or damaged)",
         75: "Another writer holds the store",

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.cli import maintain, run
+from rejse.pipelines.cli.exit_codes import TERMINATED
 from rejse.pipelines.config import settings
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import delta_store
@@ -64,18 +65,29 @@ def test_cron_lines_fail_where_somebody_must_look(tmp_path: Path, code: int, end
 
 
 def test_units_call_the_same_and_take_75_for_no_failure() -> None:
-    units = {}
-    for name in ("rejse.service", "rejse.timer"):
-        parser = configparser.ConfigParser(interpolation=None, strict=True)
-        parser.optionxform = str  # type: ignore[assignment, method-assign]
-        parser.read(SCHEDULES / name)
-        units[name] = parser
-    service = units["rejse.service"]["Service"]
+    service = unit("rejse.service")["Service"]
     program, *args = shlex.split(service["ExecStart"])
     assert Path(program).name == "rejse"
     assert args == ["run", "--config", "/etc/rejse/rejse.toml", "--json"]
     assert service["SuccessExitStatus"] == "75"
-    assert units["rejse.timer"]["Timer"]["OnCalendar"]
+    assert unit("rejse.timer")["Timer"]["OnCalendar"]
+
+
+def test_the_unit_of_the_service_is_watched_and_starts_again() -> None:
+    service = unit("rejse-live.service", strict=False)["Service"]
+    program, *args = shlex.split(service["ExecStart"])
+    assert (Path(program).name, args[0]) == ("rejse", run.live.__name__)
+    assert (service["Type"], service["Restart"]) == ("notify", "on-failure")
+    assert service["SuccessExitStatus"] == str(TERMINATED)
+    assert service["WatchdogSec"]
+
+
+def unit(name: str, strict: bool = True) -> configparser.ConfigParser:
+    """A unit of systemd; one that is not strict may set a name several times."""
+    parser = configparser.ConfigParser(interpolation=None, strict=strict)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.read(SCHEDULES / name)
+    return parser
 
 
 def _airflow(home: Path, place: Path) -> dict[str, str]:
