@@ -38,12 +38,11 @@ def main(config: Path, descriptor: int) -> None:
     """Answer until standard input ends."""
     end_with_parent()
     from rejse.pipelines.config import http_token, settings
-    from rejse.pipelines.live.http_server import Server
+    from rejse.pipelines.live.http_server import server
 
     loaded = settings.load(config)
     token = http_token.token(loaded.token_file, loaded.store_mode)
-    with Server(socket.socket(fileno=descriptor), token, routes(loaded)) as server:
-        server.serve_forever()
+    server(socket.socket(fileno=descriptor), token, routes(loaded)).run()
 
 
 if __name__ == "__main__":
