@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.models import CommandInfo
 
-from rejse.pipelines.cli import identity, maintain, read, reference, run, setup
+from rejse.pipelines.cli import card, identity, maintain, read, reference, run, setup
 from rejse.pipelines.cli.exit_codes import (
     FAULT,
     INTERRUPTED,
@@ -40,6 +40,7 @@ app.command()(read.status)
 app.command()(read.sql)
 app.command()(read.explain)
 app.command()(identity.identity)
+app.command()(card.card)
 app.command()(read.report)
 app.command()(read.calibrate)
 app.command()(maintain.compact)

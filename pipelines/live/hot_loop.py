@@ -83,7 +83,7 @@ class HotLoop:
                 arrived = [shard for new in fresh for shard in shards.pieces(new)]
                 touched = core.step(arrived) if arrived else NOTHING
                 if len(touched.customers):
-                    laid.add(touched.customers, touched.tables)
+                    laid.add(touched.customers, touched.tables, core.watermarks[0])
                     self._n_misses = 0
                 else:
                     laid.keep()

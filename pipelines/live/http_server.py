@@ -15,6 +15,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -24,7 +25,7 @@ from rejse.transforms.errors import MisuseError
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer
 
-JSON = "application/json; charset=utf-8"
+JSON, TEXT = "application/json; charset=utf-8", "text/plain; charset=utf-8"
 #: Bytes of a request line with all headers, and of a body, at most.
 MOST_HEADERS, MOST_BODY = 16_384, 4096
 #: Connections at a time; further ones wait.
@@ -70,8 +71,19 @@ Route = Callable[[Query], Answer]
 
 
 def as_json(value: Any, status: int = HTTPStatus.OK) -> Answer:
-    """Return an answer that holds a JSON document."""
-    return Answer(status, JSON, json.dumps(value, ensure_ascii=False).encode())
+    """Return an answer that holds a JSON document; times are written as ISO 8601."""
+    return Answer(status, JSON, json.dumps(value, ensure_ascii=False, default=_iso).encode())
+
+
+def as_text(text: str) -> Answer:
+    """Return an answer that holds plain text."""
+    return Answer(HTTPStatus.OK, TEXT, text.encode())
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"expected a value of JSON, came {type(value).__name__}")
 
 
 def refusal(status: int, message: str) -> Answer:

@@ -41,6 +41,7 @@ MANIFEST = "current.json"
 KEPT_STEPS = 64
 #: Seconds after which an overlay that nobody keeps is not read with an older publication.
 STALE_AFTER = 10.0
+NO_WATERMARKS: Mapping[str, int] = {}
 #: End of the name of the view of a table's published rows, below the overlay's.
 PUBLISHED = "__published"
 
@@ -63,11 +64,22 @@ class Overlay:
         self._segments: list[Segment] = []
         self._retired: list[tuple[int, str]] = []
         self._step = 0
+        self._watermarks: dict[str, int] = {}
         shutil.rmtree(store / OVERLAY, ignore_errors=True)
         (store / OVERLAY).mkdir(mode=file_modes.folder(file_modes.of(store)))
 
-    def add(self, customers: pa.Array, tables: Mapping[str, pa.Table]) -> None:
-        """Let these be the rows of some customers (sorted keys), by stored table."""
+    def add(
+        self,
+        customers: pa.Array,
+        tables: Mapping[str, pa.Table],
+        watermarks: Mapping[str, int] = NO_WATERMARKS,
+    ) -> None:
+        """Let these be the rows of some customers (sorted keys), by stored table.
+
+        `watermarks`: microseconds up to which sources of interactions are complete, where they
+        have moved since the publication.
+        """
+        self._watermarks |= watermarks
         private = published_tables.private()
         kept = {name: rows for name, rows in tables.items() if name not in private}
         self._step += 1
@@ -94,7 +106,10 @@ class Overlay:
         return Segment(customers, tables, folder, files)
 
     def _announce(self) -> None:
-        manifest = {"base": self._base, "segments": [dict(s.files) for s in self._segments]}
+        manifest = {
+            "base": self._base, "segments": [dict(s.files) for s in self._segments],
+            "watermarks": self._watermarks,
+        }  # fmt: skip
         notes.write(self._store / OVERLAY / MANIFEST, manifest)
 
     def _remove_retired(self) -> None:
@@ -132,12 +147,12 @@ def connect(root: Path, limits: catalogue.Limits | None = None) -> Any:
 
 def base(store: Path) -> int | None:
     """Return the publication of the overlay; None where nobody keeps it, or it is gone."""
-    number = _manifest(store)["base"]
-    if number is None or _age(store) > STALE_AFTER:
+    number = kept(store)
+    if number is None:
         return None
     known = {publication.number: publication for publication in delta_store.publications(store)}
     is_readable = number in known and catalogue_cache.is_readable(store, known[number])
-    return int(number) if is_readable else None
+    return number if is_readable else None
 
 
 def tidy(store: Path, publication: int) -> None:
@@ -156,9 +171,21 @@ def _age(store: Path) -> float:
 
 def segments(store: Path, publication: int) -> list[dict[str, list[str]]]:
     """Return the files of each segment by table, where the overlay is of this publication."""
+    return announced(store, publication)[0]
+
+
+def announced(store: Path, publication: int) -> tuple[list[dict[str, list[str]]], dict[str, int]]:
+    """Return the `segments` of the overlay of a publication, and watermarks since it."""
     manifest = _manifest(store)
-    layers: list[dict[str, list[str]]] = manifest["segments"]
-    return layers if manifest["base"] == publication else []
+    if manifest["base"] != publication:
+        return [], {}
+    return manifest["segments"], manifest.get("watermarks", {})
+
+
+def kept(store: Path) -> int | None:
+    """Return the publication of an overlay that somebody keeps; None where nobody does."""
+    number = _manifest(store)["base"]
+    return None if number is None or _age(store) > STALE_AFTER else int(number)
 
 
 def _manifest(store: Path) -> dict[str, Any]:

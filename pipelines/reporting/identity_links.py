@@ -140,36 +140,45 @@ class Asking:
         return dict(self._con.execute(query, [keys]).fetchall())
 
     def _key(self, name_or_key: str) -> str:
-        """Return the pseudonym of an identity. Errors do not repeat the identity."""
-        from rejse.transforms.identity.pseudonyms import customer_key, signer
-        from rejse.transforms.schema.contract import IDENTITY_TYPES
+        return pseudonym(self._settings, name_or_key)
 
-        if _PSEUDONYM.fullmatch(name_or_key):
-            return name_or_key
-        kind, colon, name = name_or_key.partition(":")
-        if not colon or kind not in IDENTITY_TYPES:
-            kind, name = "customer", name_or_key
-        if not name:
-            raise IdentityError(
-                f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"
-                " the colon"
-            )
-        key = self._settings.key()
-        self._refuse_other(key)
-        return customer_key(kind, name, signer(key))
 
-    def _refuse_other(self, key: bytes) -> None:
-        """Raise KeyChangedError where pseudonyms are known to be of another key than this one:
-        under it every identity would seem to be nobody's.
-        """
-        from rejse.pipelines.config import fingerprint
-        from rejse.pipelines.store import delta_store, erasure_receipts
+def pseudonym(settings: Settings, name_or_key: str) -> str:
+    """Return the pseudonym of `[TYPE:]IDENTITY`, or of a pseudonym itself.
 
-        base = delta_store.latest(self._settings.store)
-        if base is None or not base.core_version:  # an earlier version's, which does not say
-            return
-        if not erasure_receipts.is_under(base, fingerprint.key_id(key)):
-            raise erasure_receipts.KeyChangedError(
-                f"expected the key under which publication {base.number} was made, came another:"
-                " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"
-            )
+    Errors do not repeat the identity. Raises IdentityError where it is none, KeyChangedError.
+    """
+    from rejse.transforms.identity.pseudonyms import customer_key, signer
+    from rejse.transforms.schema.contract import IDENTITY_TYPES
+
+    if _PSEUDONYM.fullmatch(name_or_key):
+        return name_or_key
+    kind, colon, name = name_or_key.partition(":")
+    if not colon or kind not in IDENTITY_TYPES:
+        kind, name = "customer", name_or_key
+    if not name:
+        raise IdentityError(
+            f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"
+            " the colon"
+        )
+    key = settings.key()
+    _refuse_other(settings, key)
+    return customer_key(kind, name, signer(key))
+
+
+def _refuse_other(settings: Settings, key: bytes) -> None:
+    """Raise KeyChangedError where pseudonyms are known to be of another key than this one.
+
+    Under it every identity would seem to be nobody's.
+    """
+    from rejse.pipelines.config import fingerprint
+    from rejse.pipelines.store import delta_store, erasure_receipts
+
+    base = delta_store.latest(settings.store)
+    if base is None or not base.core_version:  # an earlier version's, which does not say
+        return
+    if not erasure_receipts.is_under(base, fingerprint.key_id(key)):
+        raise erasure_receipts.KeyChangedError(
+            f"expected the key under which publication {base.number} was made, came another:"
+            " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +34,9 @@ class RowGroup:
     order: Ints
 
     @classmethod
-    def read(cls, path: Path, group: int) -> RowGroup:
-        """Read a row group of a file."""
-        rows = parquet_files.groups(path, [group])
+    def read(cls, path: Path, group: int, columns: list[str] | None = None) -> RowGroup:
+        """Read a row group of a file, in all columns or in those that it has of some."""
+        rows = parquet_files.groups(path, [group], columns)
         of_rows = leading(keys_of(rows))
         order = np.argsort(of_rows, kind="stable")
         return cls(rows, of_rows[order], order)
@@ -54,39 +56,58 @@ class RowGroup:
 
 @dataclass
 class RowGroups:
-    """The row groups that were read last, of at most so many bytes together, but at least one."""
+    """The row groups that were read last, of at most so many bytes together, but at least one.
+
+    Threads may share them.
+    """
 
     most_bytes: int
     _held: OrderedDict[tuple[Path, int], RowGroup] = field(default_factory=OrderedDict)
     _bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def of(self, path: Path, group: int) -> RowGroup:
-        """Return a row group of an immutable file."""
+    def of(self, path: Path, group: int, columns: list[str] | None = None) -> RowGroup:
+        """Return a row group of an immutable file, always in the same columns."""
         place = (path, group)
-        if place in self._held:
-            self._held.move_to_end(place)
-            return self._held[place]
-        made = self._held[place] = RowGroup.read(path, group)
-        self._bytes += made.nbytes
-        while self._bytes > self.most_bytes and len(self._held) > 1:
-            _, last = self._held.popitem(last=False)
-            self._bytes -= last.nbytes
+        with self._lock:
+            if place in self._held:
+                self._held.move_to_end(place)
+                return self._held[place]
+        made = RowGroup.read(path, group, columns)
+        with self._lock:
+            if place not in self._held:
+                self._held[place] = made
+                self._bytes += made.nbytes
+            while self._bytes > self.most_bytes and len(self._held) > 1:
+                _, last = self._held.popitem(last=False)
+                self._bytes -= last.nbytes
         return made
+
+    def keep(self, paths: Collection[Path]) -> None:
+        """Drop the row groups of all other files."""
+        with self._lock:
+            for place in [place for place in self._held if place[0] not in paths]:
+                self._bytes -= self._held.pop(place).nbytes
 
 
 @dataclass(frozen=True)
 class WarmTables(PublishedTables):
-    """Tables of a publication whose row groups stay in memory."""
+    """Tables of a publication whose row groups stay in memory.
+
+    `columns`: those that are read of a table, with the key; all of a table that is not in it.
+    """
 
     groups: RowGroups
+    columns: Mapping[str, list[str]] = field(default_factory=dict)
 
     def rows(
         self, table: str, customers: pa.Array, columns: list[str] | None = None
     ) -> pa.Table | None:
         """Read rows of some customers (sorted keys) as `PublishedTables.rows` does."""
         wanted, prefixes = CustomerKeys(customers), leading(customers)
+        read = self.columns.get(table)
         parts = (
-            self.groups.of(self.store / file.path, group).of(prefixes)
+            self.groups.of(self.store / file.path, group, read).of(prefixes)
             for file in self.files.get(table, ())
             for group in wanted.groups(self.store, file)
         )

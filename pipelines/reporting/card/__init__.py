@@ -1,0 +1,1 @@
+"""The card of a customer, for whoever takes the next contact."""
