@@ -87,6 +87,8 @@ class Source(Frozen):
     format: Kept[Literal["json", "avro", "arrow"]] = "json"
     #: Options of librdkafka, and of the schema registry; `${NAME}` for secrets.
     options: Kept[dict[str, str]] = Field(default_factory=dict)
+    #: Keep the messages that are read, for rebuilds beyond the topic's retention.
+    archive: Kept[bool] = False
     #: A partition so far behind the fastest one of its topic does not delay the source.
     idle: Open[Duration] = 1 * HOUR
     #: File with the SELECT that maps the source to the contract.
@@ -120,7 +122,7 @@ class Source(Frozen):
             raise ValueError(f"expected `files` or `topic`, came {given}")
         if self.topic is not None and not self.servers:
             raise ValueError('expected `servers` of the topic, such as "localhost:9092", came none')
-        of_topics = {"servers", "format", "options", "idle"}
+        of_topics = {"servers", "format", "options", "archive", "idle"}
         if self.topic is None and (strange := sorted(of_topics & self.model_fields_set)):
             raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
         return self
@@ -350,6 +352,11 @@ class Settings(Frozen):
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Return the sources of a kind, by name."""
         return {name: source for name, source in self.sources.items() if source.kind == kind}
+
+    @property
+    def archived(self) -> frozenset[str]:
+        """Return the names of sources whose messages are kept in the archive."""
+        return frozenset(name for name, source in self.sources.items() if source.archive)
 
     def promise_check_texts(self) -> dict[str, str]:
         """Read the SQL that checks claims, by name. Raises SettingsError."""

@@ -22,7 +22,7 @@ ERASING = ".erasing.json"
 #: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "latest.json", "unjoined.json",
          "verified.json", "attempts.jsonl", ".writer.lock", ERASING)  # fmt: skip
-FOLDERS = frozenset(("audits", "quarantine", ".ids"))
+FOLDERS = frozenset(("audits", "quarantine", "archive", ".ids"))
 
 
 def of(store: Path) -> Mode:
