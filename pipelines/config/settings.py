@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
+from rejse.pipelines.config.alerts import AlertSettings
 from rejse.pipelines.config.field_types import (
     Decides,
     Duration,
@@ -315,6 +316,8 @@ class Settings(Frozen):
     texts: TextSettings = TextSettings()
     retention: RetentionSettings = RetentionSettings()
     surveys: SurveySettings = SurveySettings()
+    #: Rules of alerts, and who is told; without it nothing is evaluated.
+    alerts: AlertSettings | None = None
     #: SQL that judges what campaigns claim, by name.
     promise_checks: Views[dict[str, Place]] = Field(default_factory=dict)
 
@@ -475,6 +478,7 @@ def _nearest(place: list[str]) -> str:
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
+        "alerts": AlertSettings,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]
@@ -528,6 +532,8 @@ def _check_tables(settings: Settings) -> None:
         if table is not None and not table.is_file():
             raise SettingsError(f"operational.{name}: expected the file {table.name}, found none")
     settings.promise_check_texts()
+    if settings.alerts is not None:
+        settings.alerts.refuse_incomplete()
     try:
         settings.journey_types()
     except ValueError as fault:

@@ -95,6 +95,20 @@ OTHER: Mapping[str, Any] = {
     "retention.tables": {"journeys": "77d"},
     "surveys.csat.scale": [1, 7],
     "surveys.csat.satisfied_from": 3,
+    "alerts.rules": "check.sql",
+    "alerts.without": ["relief"],
+    "alerts.quiet": "22:00-07:00",
+    "alerts.time_zone": "Europe/Warsaw",
+    "alerts.wakes": ["info"],
+    "alerts.per_owner_per_hour": 7,
+    "alerts.keep": "77d",
+    "alerts.file": "alerts.jsonl",
+    "alerts.webhook": "https://alerts.example.test/in",
+    "alerts.webhook_header": "X-Token",
+    "alerts.webhook_secret": "${ALERTS_TOKEN}",
+    "alerts.topic": "alerts",
+    "alerts.servers": "broker:9092",
+    "alerts.options": {"linger.ms": "7"},
 }
 #: Settings of a source that reads a topic instead of files.
 OF_TOPICS = ("topic", "servers", "format", "options", "archive", "idle")
