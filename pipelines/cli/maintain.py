@@ -203,14 +203,15 @@ def forget(
         print("it was erased before; nothing of it has come since")
     else:
         terminal.show_table(("table", "rows removed"), sorted(done.rows.items()))
-        if not (done.rows or done.quarantined or done.reports):
+        if not (done.rows or done.quarantined or done.archived or done.reports):
             print("nothing of it was found: look at its type and spelling; it stays erased")
     for report in done.reports:
         print(f"deleted {report}: it showed a journey of this person; make it again")
     print(
         f"receipt {done.tombstone}: {sum(done.rows.values()):,} rows,"
-        f" {done.quarantined:,} refused rows in quarantine, {done.files:,} files of earlier"
-        f" publications; without it from publication {done.publication} on"
+        f" {done.quarantined:,} refused rows in quarantine, {done.archived:,} messages in the"
+        f" archive, {done.files:,} files of earlier publications; without it from publication"
+        f" {done.publication} on"
     )
 
 

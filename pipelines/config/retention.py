@@ -29,6 +29,8 @@ class RetentionSettings(Frozen):
 
     #: How long a publication can be read after the next one; at least 1d.
     publications: Kept[Duration] = Field(default=30 * DAY, ge=DAY)
+    #: How long messages in the archive of a topic are kept (`archive = true`).
+    archive: Kept[Duration] = Field(default=365 * DAY, ge=DAY)
     #: How long rows of a table are kept; a table that is not named is kept.
     tables: Kept[dict[str, Duration]] = Field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
+from rejse.pipelines.config.alerts import AlertSettings
 from rejse.pipelines.config.field_types import (
     Decides,
     Duration,
@@ -87,6 +88,8 @@ class Source(Frozen):
     format: Kept[Literal["json", "avro", "arrow"]] = "json"
     #: Options of librdkafka, and of the schema registry; `${NAME}` for secrets.
     options: Kept[dict[str, str]] = Field(default_factory=dict)
+    #: Keep the messages that are read, for rebuilds beyond the topic's retention.
+    archive: Kept[bool] = False
     #: A partition so far behind the fastest one of its topic does not delay the source.
     idle: Open[Duration] = 1 * HOUR
     #: File with the SELECT that maps the source to the contract.
@@ -120,7 +123,7 @@ class Source(Frozen):
             raise ValueError(f"expected `files` or `topic`, came {given}")
         if self.topic is not None and not self.servers:
             raise ValueError('expected `servers` of the topic, such as "localhost:9092", came none')
-        of_topics = {"servers", "format", "options", "idle"}
+        of_topics = {"servers", "format", "options", "archive", "idle"}
         if self.topic is None and (strange := sorted(of_topics & self.model_fields_set)):
             raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
         return self
@@ -313,6 +316,8 @@ class Settings(Frozen):
     texts: TextSettings = TextSettings()
     retention: RetentionSettings = RetentionSettings()
     surveys: SurveySettings = SurveySettings()
+    #: Rules of alerts, and who is told; without it nothing is evaluated.
+    alerts: AlertSettings | None = None
     #: SQL that judges what campaigns claim, by name.
     promise_checks: Views[dict[str, Place]] = Field(default_factory=dict)
 
@@ -350,6 +355,11 @@ class Settings(Frozen):
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Return the sources of a kind, by name."""
         return {name: source for name, source in self.sources.items() if source.kind == kind}
+
+    @property
+    def archived(self) -> frozenset[str]:
+        """Return the names of sources whose messages are kept in the archive."""
+        return frozenset(name for name, source in self.sources.items() if source.archive)
 
     def promise_check_texts(self) -> dict[str, str]:
         """Read the SQL that checks claims, by name. Raises SettingsError."""
@@ -468,6 +478,7 @@ def _nearest(place: list[str]) -> str:
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
+        "alerts": AlertSettings,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]
@@ -521,6 +532,8 @@ def _check_tables(settings: Settings) -> None:
         if table is not None and not table.is_file():
             raise SettingsError(f"operational.{name}: expected the file {table.name}, found none")
     settings.promise_check_texts()
+    if settings.alerts is not None:
+        settings.alerts.refuse_incomplete()
     try:
         settings.journey_types()
     except ValueError as fault:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from rejse.pipelines.config.fingerprint import core_version, fingerprint, key_id
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links
+from rejse.pipelines.jobs.archived_pieces import archived_pieces
 from rejse.pipelines.jobs.changed_parts import changes, is_compatible
 from rejse.pipelines.jobs.request import Mode, RunRequest
 from rejse.pipelines.jobs.unchanged import after, is_published
@@ -267,15 +268,22 @@ def plan_increment(
     """
     if request.mode == "repair":
         base = _compatible(settings, base)
-    key, core, inputs = settings.key(), core_version(settings), tuple(request.inputs or ())
+    key, core = settings.key(), core_version(settings)
     in_part = request.span is not None
     before = {} if base is None else positions.of(settings, base.positions)
     erasure_receipts.refuse_other_key(settings.store, base, key_id(key))
     mode, reason = decide(settings, base, request, reread)
+    archived = archived_pieces(
+        settings, tuple(request.inputs or ()), before, now,
+        is_rebuild=base is None or mode == "rebuild",
+    )  # fmt: skip
+    inputs = archived.inputs
     run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     if base is None or mode == "rebuild":
         if base is not None and request.mode != "rebuild":
-            _refuse_gone(positions.missing(inputs, before), len(before), reason)
+            _refuse_gone(
+                positions.missing(inputs, archived.not_covered(before)), len(before), reason
+            )
             if in_part:
                 raise SpanRefusedError(
                     f"all sources must be read again ({reason}), and --from or --until would"
@@ -284,14 +292,15 @@ def plan_increment(
                 )
         looked = positions.look(inputs, {}, key, now, in_part, anew=True)
         return Increment(
-            request, mode, reason, run_id, now, None, _pieces(looked.unread), looked.positions,
-            core, False, {}, erased,
+            request, mode, reason, run_id, now, None,
+            (*_pieces(archived.pieces(looked.unread)), *archived.former()),
+            looked.positions, core, False, {}, erased,
         )  # fmt: skip
     looked = positions.look(inputs, before, key, now, in_part)
     is_changed = base.config_version != settings.version
     return Increment(
-        request, mode, reason, run_id, now, base, _pieces(looked.unread), after(before, looked),
-        core, is_changed, looked.reread, erased,
+        request, mode, reason, run_id, now, base, _pieces(archived.pieces(looked.unread)),
+        after(before, looked), core, is_changed, looked.reread, erased,
     )  # fmt: skip
 
 

@@ -17,10 +17,12 @@ import pyarrow as pa
 from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.jobs import scratch
 from rejse.pipelines.jobs.id_steps import ToIds
+from rejse.pipelines.jobs.keep_messages import KeepMessages
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.runtime import signals
-from rejse.pipelines.sources import files, shards
+from rejse.pipelines.sources import files, read_messages, shards
+from rejse.pipelines.sources.read_messages import Polls
 from rejse.pipelines.sources.shards import Shard
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.feedback.text_scoring import score_texts
@@ -73,7 +75,8 @@ def ingests(plan: Plan) -> list[Ingest]:
 def ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Ingest:
     """Return the steps of one kind of input."""
     contract = INPUTS[kind].contract
-    chain = reading(mappings, plan.scratch)
+    keeping = KeepMessages(plan.archived, plan.store, plan.run_id, mappings, plan.erased, plan.key)
+    chain = reading(mappings, plan.scratch, keeping.messages)
     if "text" in contract.dropped:
         chain.append(ScoreTexts(plan.texts))
     chain.append(Accept(INPUTS[kind].accept))
@@ -90,10 +93,14 @@ def ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Inge
     )
 
 
-def reading(mappings: Mapping[str, SourceMapping], progress: Path | None = None) -> list[Step]:
-    """Return the steps from pieces of files to canonical rows."""
+def reading(
+    mappings: Mapping[str, SourceMapping],
+    progress: Path | None = None,
+    messages: Polls = read_messages.messages,
+) -> list[Step]:
+    """Return the steps from pieces of files, or of topics by `messages`, to canonical rows."""
     schemas = {source: mapping.reads for source, mapping in mappings.items()}
-    return [Read(schemas, progress), Normalise(mappings)]
+    return [Read(schemas, progress, messages), Normalise(mappings)]
 
 
 class Read(Step):
@@ -105,14 +112,16 @@ class Read(Step):
     element = files.RawBatch
     outputs = (COUNTS,)
 
-    def __init__(self, schemas: Mapping[str, pa.Schema], progress: Path | None = None) -> None:
-        self._schemas, self._progress = schemas, progress
+    def __init__(
+        self, schemas: Mapping[str, pa.Schema], progress: Path | None, messages: Polls
+    ) -> None:
+        self._schemas, self._progress, self._messages = schemas, progress, messages
 
     def process(self, shard: Shard) -> Iterator[Output]:
         """Yield the batches of a shard, and its notes."""
         for name, n in getattr(shard, "notes", ()):
             yield from count(f"note:{name}", n)
-        for raw in shards.read(shard, self._schemas[shard.source]):
+        for raw in shards.read(shard, self._schemas[shard.source], self._messages):
             signals.check()
             if self._progress is not None:
                 scratch.report(self._progress, "read", raw.batch.num_rows)

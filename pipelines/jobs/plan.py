@@ -79,6 +79,7 @@ class Plan:
         texts_from: Texts of records before this time are not kept (microseconds).
         since: Time from which final rows are kept, by table (microseconds).
         erased: Identities whose rows are counted and not kept.
+        archived: Sources whose messages are kept in the archive.
     """
 
     shards: tuple[Any, ...]
@@ -111,6 +112,7 @@ class Plan:
     texts_from: int | None = None
     since: Mapping[str, int] = field(default_factory=dict)
     erased: Erased = field(default_factory=Erased)
+    archived: frozenset[str] = frozenset()
 
     @property
     def mappings_to_read(self) -> dict[str, Mapping[str, SourceMapping]]:
@@ -195,7 +197,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         limit=increment.now + settings.windows.future,
         erased=increment.erased, texts=settings.texts,
         texts_from=settings.texts.kept_from(increment.now),
-        since=settings.retention.since(increment.now),
+        since=settings.retention.since(increment.now), archived=settings.archived,
     )  # fmt: skip
 
 

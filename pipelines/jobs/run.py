@@ -17,6 +17,7 @@ from rejse.pipelines.publication import unjoined
 from rejse.pipelines.publication.writing import writing
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import listing
+from rejse.pipelines.sources.kafka import archive_folder
 from rejse.pipelines.store import attempts, delta_store, errors, private_texts, quarantine
 from rejse.pipelines.store.delta_store import Publication, Writer
 
@@ -117,6 +118,7 @@ def _open_for_writing(settings: Settings, request: RunRequest, now: int) -> Iter
         writing(settings.store, rebuild=request.mode == "rebuild") as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, now),
         private_texts.accounted(settings.store),
+        archive_folder.accounted(settings.store, settings.retention.archive, now, writer.run_ids),
     ):
         if (settings.store / file_modes.ERASING).exists():
             from rejse.pipelines.maintenance import erase

@@ -79,7 +79,8 @@ def warm(settings: Settings, scratch: Path, now: int) -> tuple[Publication, HotC
         increment = replace(increment, links=links)
     tables = published(settings.store, base)
     history = WarmTables(tables.store, tables.files, RowGroups(HISTORY_BYTES))
-    return base, HotCore(plan_graph(settings, increment, scratch), history)
+    plan = replace(plan_graph(settings, increment, scratch), archived=frozenset())
+    return base, HotCore(plan, history)
 
 
 @dataclass(frozen=True)

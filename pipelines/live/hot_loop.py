@@ -41,7 +41,8 @@ class HotLoop:
     Attributes:
         settings: The configuration.
         pause: Seconds between two looks.
-        listeners: Called after each step, once its rows can be read.
+        listeners: Called after the first look on a publication and after each step, once its rows
+            can be read.
     """
 
     settings: Settings
@@ -71,7 +72,7 @@ class HotLoop:
         settings = reread_tables(self.settings)
         base, core = hot_core.warm(settings, scratch, delta_store.now())
         laid, key = Overlay(settings.store, base.number), settings.key()
-        read = positions.of(settings, base.positions)
+        read, is_first = positions.of(settings, base.positions), True
         try:
             while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
                 began = time.monotonic()
@@ -89,8 +90,9 @@ class HotLoop:
                     laid.keep()
                 seconds, n_customers = time.monotonic() - began, len(touched.customers)
                 self._pulse.beat(base.number, seconds, n_customers)
-                if arrived:
+                if arrived or is_first:
                     self._notify(base, touched, core.watermarks)
+                is_first = False
                 yield n_customers
                 self.stop.wait(self.pause)
         except (FileNotFoundError, StoreDamagedError):

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rejse.pipelines.live.side_process import SideProcess, end_with_parent
+
+if TYPE_CHECKING:
+    from rejse.pipelines.config.settings import Settings
+    from rejse.pipelines.live.hot_loop import Listener
 
 MODULE = "rejse.pipelines.live.hot_process"
 
@@ -21,8 +26,24 @@ def main(config: Path, pause: float) -> None:
     from rejse.pipelines.config import settings
     from rejse.pipelines.live.hot_loop import HotLoop
 
-    for _ in HotLoop(settings.load(config), pause).steps():
+    loaded = settings.load(config)
+    for _ in HotLoop(loaded, pause, listeners(loaded)).steps():
         pass
+
+
+def listeners(settings: Settings) -> list[Listener]:
+    """Return what acts on provisional rows, by the configuration. Raises SettingsError."""
+    out: list[Listener] = []
+    if settings.alerts is not None:
+        from rejse.pipelines.alerts import alerting
+
+        threads = alerting.started(settings.store, settings.alerts)
+        out.append(
+            lambda base, touched, watermarks: threads.take(
+                alerting.step_of(base, touched.customers, touched.tables, watermarks)
+            )
+        )
+    return out
 
 
 if __name__ == "__main__":

@@ -56,15 +56,14 @@ def main(config: Path, descriptor: int) -> None:
     """Answer until standard input ends."""
     end_with_parent()
     from rejse.pipelines.config import http_token, settings
-    from rejse.pipelines.live.http_server import Server
+    from rejse.pipelines.live.http_server import server
     from rejse.pipelines.reporting.card.lookup import Cards
 
     loaded = settings.load(config)
     token = http_token.token(loaded.token_file, loaded.store_mode)
     cards = Cards(loaded)
     threading.Thread(target=prepare, args=(cards,), daemon=True).start()
-    with Server(socket.socket(fileno=descriptor), token, routes(loaded, cards)) as server:
-        server.serve_forever()
+    server(socket.socket(fileno=descriptor), token, routes(loaded, cards)).run()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Erase one identity from the store, out of earlier publications too.
 
 The request is first written down without the identity (`.erasing.json`, 0600). Then, each step
-repeatable: its rejects leave quarantine, reports that show a journey of it are deleted, a
-publication without its rows and with a receipt (`erasures`) is made, and all that only earlier
-publications need is removed at once, also under their readers. A killed erasure is finished by the
-next erasure or run.
+repeatable: its rejects leave quarantine and messages that name it the archive of topics, reports
+that show a journey of it are deleted, a publication without its rows and with a receipt
+(`erasures`) is made, and all that only earlier publications need is removed at once, also under
+their readers. A killed erasure is finished by the next erasure or run.
 
 Rows of others are not computed again: files that hold a row of the identity are rewritten without
 it, all others stay. Where an event of another customer names it as its previous identity, that link
@@ -32,9 +32,11 @@ import pyarrow.compute as pc
 from rejse.pipelines.config import dimension_files, fingerprint
 from rejse.pipelines.config.retention import JOURNEYS
 from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.maintenance import archived_messages
 from rejse.pipelines.maintenance import vacuum as cleaning
 from rejse.pipelines.publication import audit, overlay, publish
 from rejse.pipelines.runtime import file_modes
+from rejse.pipelines.sources.kafka import archive_folder
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import (
     erasure_receipts,
@@ -55,6 +57,7 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity import erasure
+from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
 from rejse.transforms.identity.resolve import Links, original_identity, resolve
@@ -83,7 +86,8 @@ class Receipt:
     """Result of an erasure, without the identity; `rows` by table, `reports` as paths.
 
     For an identity that was erased before and not found again, `rows` are those of its first
-    erasure. `files` and `bytes` were removed with earlier publications.
+    erasure. `quarantined` and `archived` are rejects and raw messages; `files` and `bytes` were
+    removed with earlier publications.
     """
 
     status: Literal["erased", "already_erased"]
@@ -92,6 +96,7 @@ class Receipt:
     publication: int
     rows: Mapping[str, int]
     quarantined: int
+    archived: int
     reports: tuple[str, ...]
     files: int
     bytes: int
@@ -99,7 +104,10 @@ class Receipt:
 
 @dataclass(frozen=True)
 class _Request:
-    """An erasure as it may be written down; `spelled`: keys of spellings by earlier versions."""
+    """An erasure as it may be written down; `spelled`: keys of spellings by earlier versions.
+
+    `messages` are those of the archive (`archived_messages.naming`).
+    """
 
     customer_key: str
     tombstone: str
@@ -108,6 +116,7 @@ class _Request:
     payloads: tuple[str, ...]
     reports: tuple[str, ...]
     spelled: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -128,7 +137,8 @@ class _Request:
         if not path.exists():
             return None
         written = json.loads(path.read_text(encoding="utf-8"))
-        lists = {name: tuple(written.get(name, ())) for name in ("payloads", "reports", "spelled")}
+        names = ("payloads", "reports", "spelled", "messages")
+        lists = {name: tuple(written.get(name, ())) for name in names}
         return _Request(**{**written, **lists})
 
 
@@ -151,6 +161,7 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
         publish.writing(store) as writer,
         quarantine.accounted(store, settings.keep_quarantine, storage.now()),
         private_texts.accounted(store),
+        archive_folder.accounted(store, settings.retention.archive, storage.now(), writer.run_ids),
     ):
         finished = finish(settings, writer)
         request = _make_request(settings, writer.previous, identitytype, identity)
@@ -177,6 +188,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     n_refused = quarantine.remove(
         store, lambda payload: rejects.keyed_hash(key, "payload", payload) in payloads
     )
+    n_archived = archived_messages.remove(store, request.messages)
     for report in request.reports:
         Path(report).unlink(missing_ok=True)
     number = writer.previous.number if writer.previous else 0
@@ -189,7 +201,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
         for stored in erasure_receipts.tombstones(store, writer.previous)
         if stored.tombstone == request.tombstone
     )
-    is_new = writer.previous.number > number or n_refused or request.reports
+    is_new = writer.previous.number > number or n_refused or n_archived or request.reports
     (store / file_modes.ERASING).unlink()
     return Receipt(
         "erased" if is_new else "already_erased",
@@ -198,6 +210,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
         tombstone.publication,
         tombstone.rows,
         n_refused,
+        n_archived,
         request.reports,
         *removed,
     )
@@ -225,7 +238,11 @@ def _make_request(
     pages = sorted(page for place in places for page in place.glob("*.html*") if page.is_file())
     shown = (str(page) for page in pages if _shows(page, ids))
     tombstone = erasure.tombstone(sign, identitytype, identity)
-    return _Request(keys[0], tombstone, identitytype, key_id, hashed, tuple(shown), keys[1:])
+    erased = Erased(frozenset([tombstone]), (identitytype,))
+    messages = archived_messages.naming(settings, erased, sign)
+    return _Request(
+        keys[0], tombstone, identitytype, key_id, hashed, tuple(shown), keys[1:], tuple(messages)
+    )
 
 
 def _refuse_other_key(publication: Publication | None, *key_ids: str) -> None:

@@ -79,11 +79,14 @@ def refuse_rows(con: duckdb.DuckDBPyConnection) -> None:
 def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
     import duckdb
 
+    from rejse.pipelines.publication import steady_sql
+
     try:
         kinds = [statement.type.name for statement in con.extract_statements(text)]
         if kinds != ["SELECT"]:
             raise _refused(name, f"{len(kinds)} ({', '.join(kinds).lower()})")
-        _refuse_unsteady(name, text)
+        if problem := steady_sql.problem(text):
+            raise _refused(name, problem)
         con.execute(f"create view {_view(name)} as\n{text}\n")
         columns = [row[0] for row in con.execute(f"describe {_view(name)}").fetchall()]
     except duckdb.Error as fault:
@@ -95,25 +98,6 @@ def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
         f"'One row per promise that the check {name} judges. Never evidence.'"
     )
     _comment(con, _view(name), COLUMNS)
-
-
-def _refuse_unsteady(name: str, text: str) -> None:
-    """Refuse statements that do more than read, or use the clock, chance or the session."""
-    from rejse.transforms.ingest import read_only, sql_ast
-
-    try:
-        # A connection of its own: a catalogue of an older format gives trees of that format.
-        with read_only.parser() as plain:
-            read_only.refuse_writing(plain, text)
-            nodes = sql_ast.read(plain, text)
-    except (ValueError, read_only.ReadOnlyError) as fault:
-        raise _refused(name, f"one that cannot be read: {fault}") from None
-    words = [word for node in nodes for word in sql_ast.volatile_names(node)]
-    for part in sql_ast.walk(nodes):
-        if part.get("sample"):
-            words.append("sample")
-    if words:
-        raise _refused(name, f"{words[0]}, which gives another value at another time")
 
 
 def _refused(name: str, problem: str) -> SettingsError:

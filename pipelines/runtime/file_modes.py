@@ -19,10 +19,12 @@ _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 
 #: File with the request of an erasure that is not finished.
 ERASING = ".erasing.json"
+#: Folder of the ledger of alerts.
+ALERTS = ".alerts"
 #: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "latest.json", "unjoined.json",
          "verified.json", "attempts.jsonl", ".writer.lock", ERASING)  # fmt: skip
-FOLDERS = frozenset(("audits", "quarantine", ".ids"))
+FOLDERS = frozenset(("audits", "quarantine", "archive", ".ids", ALERTS))
 
 
 def of(store: Path) -> Mode:

@@ -7,7 +7,8 @@ rows, or a reject, whose position has its topic, partition and offset.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 from rejse.pipelines.config import raw_schema
 from rejse.pipelines.sources.decompress import RECORD
 from rejse.pipelines.sources.files import RawBatch
-from rejse.pipelines.sources.kafka import broker
+from rejse.pipelines.sources.kafka import archive, broker
 from rejse.pipelines.sources.kafka.avro import Avro, DecodeError
 from rejse.pipelines.sources.kafka.broker import Message
 from rejse.pipelines.sources.kafka.topics import TopicShard
@@ -25,7 +26,11 @@ from rejse.pipelines.sources.read_parquet import Parquet
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.ingest import rejects as refusals
+from rejse.transforms.schema.contract import TIME
 
+#: Columns of a schema file that a message fills, whatever its value holds.
+KEY, TIMESTAMP = "kafka_key", "kafka_timestamp"
+MESSAGE_COLUMNS: Mapping[str, pa.DataType] = {KEY: pa.string(), TIMESTAMP: TIME}
 TOMBSTONE = "expected a value, came none; it deletes its key in a compacted topic, and no row here"
 #: What reading Arrow IPC may raise.
 FAULTS = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, NotImplementedError)
@@ -34,24 +39,48 @@ _DECIMAL = re.compile(r"decimal\d+\((\d+), (-?\d+)\)")
 Label = int | str
 #: Reason and detail of a refused message, by label.
 Refused = list[tuple[Label, str, str]]
+#: Yields the messages of a piece, some at a time.
+Polls = Callable[[TopicShard], Iterator[list[Message]]]
 
 
-def read(shard: TopicShard, schema: pa.Schema) -> Iterator[RawBatch]:
-    """Read a piece of a topic under the frozen schema.
+def messages(shard: TopicShard) -> Iterator[list[Message]]:
+    """Return the messages of a piece, of its file of the archive or of the broker.
 
-    Raises what `broker.messages` raises, and BrokerError where a schema registry does not answer.
+    Raises what `archive.messages` and `broker.messages` raise.
     """
-    return batches(shard, schema, broker.messages(shard))
+    return broker.messages(shard) if shard.archived is None else archive.messages(shard)
 
 
 def batches(
     shard: TopicShard, schema: pa.Schema, polls: Iterable[Sequence[Message]]
 ) -> Iterator[RawBatch]:
-    """Yield the batches of each poll."""
+    """Yield the batches of each poll under the frozen schema.
+
+    Raises BrokerError where a schema registry does not answer.
+    """
     decode = _decoder(shard, schema)
     for poll in polls:
         refused: Refused = []
-        yield from decode([message for message in poll if _has_value(message, refused)], refused)
+        present = [message for message in poll if _has_value(message, refused)]
+        for raw in decode(present, refused):
+            yield _with_message_columns(raw, schema, present)
+
+
+def _with_message_columns(raw: RawBatch, schema: pa.Schema, poll: Sequence[Message]) -> RawBatch:
+    """Return the batch with key and timestamp of its messages, where the schema file has them."""
+    columns = [field for field in schema if MESSAGE_COLUMNS.get(field.name) == field.type]
+    if not columns or raw.positions is None:
+        return raw
+    offsets = [int(str(label).partition(".")[0]) for label in raw.positions.to_pylist()]
+    messages, batch = {message.offset: message for message in poll}, raw.batch
+    for field in columns:
+        if field.name == KEY:
+            keys = ((messages[at].key or b"").decode("utf-8", "replace") for at in offsets)
+            column = pa.array([key or None for key in keys], pa.string())
+        else:
+            column = pa.array([messages[at].timestamp for at in offsets], field.type)
+        batch = batch.set_column(batch.schema.get_field_index(field.name), field.name, column)
+    return replace(raw, batch=batch)
 
 
 def _decoder(
@@ -119,7 +148,7 @@ class AvroMessages:
     def batches(self, poll: Sequence[Message], refused: Refused) -> Iterator[RawBatch]:
         """Yield the batch of a poll; `refused` are rejects that it has already."""
         objects: list[tuple[Label, bytes]] = []
-        for offset, value in poll:
+        for offset, value, *_ in poll:
             try:
                 records = self._avro.records(value or b"")
             except DecodeError as fault:
@@ -139,7 +168,7 @@ class ArrowMessages:
         """Yield the batches of a poll; `refused` are rejects that it has already."""
         alike: dict[str, list[pa.RecordBatch]] = {}
         labels: dict[str, list[Label]] = {}
-        for offset, value in poll:
+        for offset, value, *_ in poll:
             try:
                 with pa.ipc.open_stream(pa.py_buffer(value)) as stream:
                     _expect_plain(stream.schema)

@@ -12,6 +12,7 @@ from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.kafka import broker
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.sources.listing import SourceFile
+from rejse.pipelines.sources.read_messages import Polls
 
 Shard = files.Shard | TopicShard
 
@@ -55,13 +56,17 @@ def split(shard: Shard) -> list[Shard]:
     return [*(shard.split() if isinstance(shard, TopicShard) else files.split(shard))]
 
 
-def read(shard: Shard, schema: pa.Schema) -> Iterator[RawBatch]:
+def read(
+    shard: Shard, schema: pa.Schema, messages: Polls = read_messages.messages
+) -> Iterator[RawBatch]:
     """Read a piece under the frozen schema (or the columns of it that a mapping reads).
+
+    `messages` yields those of a piece of a topic.
 
     Raises:
         OSError: a file cannot be opened.
         SourceError: a broker does not answer, or messages are gone.
     """
     if isinstance(shard, TopicShard):
-        return read_messages.read(shard, schema)
+        return read_messages.batches(shard, schema, messages(shard))
     return files.read(shard, schema)

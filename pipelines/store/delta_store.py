@@ -101,6 +101,10 @@ class Writer:
         """Return the publication whose receipts of erasures hold."""
         return self.lost or self.previous
 
+    def run_ids(self) -> set[str]:
+        """Read the ids of the runs that have published."""
+        return {publication.run_id for publication in listed(self.store)}
+
 
 @contextlib.contextmanager
 def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:

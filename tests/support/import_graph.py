@@ -16,7 +16,7 @@ from tests.support.paths import FOLDERS, MODULES, ROOT
 #: there is no circle; those of one line do not know each other.
 LAYERS = (
     ("sql", "transforms.errors"),
-    ("transforms.schema",),
+    ("transforms.schema", "transforms.alerts"),
     ("transforms.columnar",),
     ("transforms.ingest",),
     ("transforms.dimensions",),
@@ -35,7 +35,7 @@ LAYERS = (
     ("pipelines.publication",),
     ("pipelines.maintenance",),
     ("pipelines.jobs",),
-    ("pipelines.reporting", "pipelines.onboarding"),
+    ("pipelines.reporting", "pipelines.onboarding", "pipelines.alerts"),
     ("pipelines.live",),
     ("pipelines.cli",),
 )

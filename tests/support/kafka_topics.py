@@ -127,7 +127,11 @@ class MessageArrivals(Arrivals):
 
     def _topic(self, files: re.Match[str]) -> str:
         name = self._names[files[1]] = self._topics.make(self._partitions)
-        return f'topic = "{name}"\nservers = "{self._topics.servers}"'
+        return f'topic = "{name}"\nservers = "{self._topics.servers}"\narchive = true'
+
+    def n_messages(self) -> int:
+        """How many messages all parts have together."""
+        return sum(len(part) for parts in self._lines.values() for part in parts)
 
     def arrive(self, *parts: int) -> None:
         """Messages of these parts are in the topics."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 from rejse.pipelines.sources.kafka import broker
@@ -56,7 +57,12 @@ class Registry:
 
         if number not in self._schemas:
             try:
-                self._schemas[number] = fastavro.parse_schema(json.loads(self._ask(number)))
+                answer = self._ask(f"schemas/ids/{number}", f"schema {number}")
+                named = dict[str, Any]()
+                self._parse_references(answer, named, set())
+                self._schemas[number] = fastavro.parse_schema(
+                    json.loads(answer["schema"]), named_schemas=named
+                )
             except (ValueError, KeyError, TypeError, fastavro.schema.SchemaParseException) as fault:
                 self._schemas[number] = DecodeError(f"schema {number} is no Avro schema: {fault!r}")
             except DecodeError as fault:
@@ -66,10 +72,26 @@ class Registry:
             raise schema
         return schema
 
-    def _ask(self, number: int) -> str:
+    def _parse_references(
+        self, answer: Mapping[str, Any], named: dict[str, Any], parsed: set[str]
+    ) -> None:
+        """Add to `named` the schemas that one refers to, those that they refer to first."""
+        import fastavro
+
+        for reference in answer.get("references") or ():
+            subject, version = str(reference["subject"]), int(reference["version"])
+            path = f"subjects/{quote(subject, safe='')}/versions/{version}"
+            if path not in parsed:
+                parsed.add(path)
+                referenced = self._ask(path, f"version {version} of subject {subject}")
+                self._parse_references(referenced, named, parsed)
+                fastavro.parse_schema(json.loads(referenced["schema"]), named_schemas=named)
+
+    def _ask(self, path: str, wanted: str) -> Mapping[str, Any]:
+        """Return the answer of the registry to the path of a schema."""
         if URL not in self._options:
             raise DecodeError(f"expected a container, came the wire format; set the option {URL}")
-        url = f"{self._options[URL].rstrip('/')}/schemas/ids/{number}"
+        url = f"{self._options[URL].rstrip('/')}/{path}"
         request = urllib.request.Request(url)
         if USER in self._options:
             pair = base64.b64encode(self._options[USER].encode()).decode()
@@ -77,16 +99,16 @@ class Registry:
         context = ssl.create_default_context(cafile=self._options.get(CA))
         try:
             with urllib.request.urlopen(request, timeout=ANSWER, context=context) as answer:
-                return str(json.load(answer)["schema"])
+                return dict(json.load(answer))
         except urllib.error.HTTPError as fault:
             fault.close()
             if fault.code == 404:
-                raise DecodeError(f"schema {number} is not in the registry") from None
+                raise DecodeError(f"{wanted} is not in the registry") from None
             answered = f"status {fault.code}"
         except OSError as fault:
             answered = str(getattr(fault, "reason", fault))
         raise BrokerError(
-            f"source {self._source}: expected schema {number} of the registry, came: {answered}"
+            f"source {self._source}: expected {wanted} of the registry, came: {answered}"
         )
 
 

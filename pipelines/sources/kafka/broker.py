@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rejse.pipelines.config.field_types import SettingsError, expand
@@ -33,6 +34,7 @@ FIXED: Mapping[str, Any] = {
     "auto.offset.reset": "error", "isolation.level": "read_committed",
     "enable.partition.eof": True, "log_level": 2,
 }  # fmt: skip
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPERTY = re.compile(r'property[: ]+"?([\w.]+)"?')
 
 
@@ -41,6 +43,8 @@ class Message(NamedTuple):
 
     offset: int
     value: bytes | None
+    key: bytes | None = None
+    timestamp: datetime | None = None
 
 
 class BrokerError(SourceError):
@@ -114,7 +118,7 @@ def _polls(
             fault, offset = answer.error(), answer.offset()
             if fault is None and offset < shard.stop:
                 value = answer.value()
-                poll.append(Message(offset, value))
+                poll.append(Message(offset, value, answer.key(), _time(answer.timestamp())))
                 size += len(value or b"")
                 is_over = is_over or offset == shard.stop - 1
             elif fault is None or fault.name() == "_PARTITION_EOF":
@@ -128,6 +132,12 @@ def _polls(
         if poll and (is_over or size >= BYTES or len(poll) >= MESSAGES):
             yield poll
             poll, size, heard = [], 0, time.monotonic()
+
+
+def _time(stamp: tuple[int, int]) -> datetime | None:
+    """Return the time of a message; None where it has none."""
+    kind, milliseconds = stamp
+    return None if kind == 0 else EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def expect_installed(source: str, library: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from rejse.transforms.journeys.watermarks import PARTITION
@@ -36,7 +37,8 @@ class Topic:
 class TopicShard:
     """A piece of work: the messages of a partition from offset `start` to before `stop`.
 
-    `notes` are counted with its first piece.
+    `notes` are counted with its first piece. `archived` is a file of the archive that is read in
+    place of the topic; `is_kept`: the archive has these messages.
     """
 
     source: str
@@ -46,6 +48,8 @@ class TopicShard:
     start: int
     stop: int
     notes: tuple[tuple[str, int], ...] = ()
+    archived: Path | None = None
+    is_kept: bool = False
 
     @property
     def path(self) -> str:

@@ -41,6 +41,7 @@ OTHER: Mapping[str, Any] = {
     "sources.web.servers": "broker:9092",
     "sources.web.format": "avro",
     "sources.web.options": {"linger.ms": "7"},
+    "sources.web.archive": True,
     "sources.web.idle": "77d",
     "sources.web.disorder": "77d",
     "sources.web.retired": True,
@@ -89,13 +90,28 @@ OTHER: Mapping[str, Any] = {
     "texts.keep_for": "77d",
     "texts.validated": ["da"],
     "texts.scorers": {"en": "none"},
+    "retention.archive": "77d",
     "retention.publications": "77d",
     "retention.tables": {"journeys": "77d"},
     "surveys.csat.scale": [1, 7],
     "surveys.csat.satisfied_from": 3,
+    "alerts.rules": "check.sql",
+    "alerts.without": ["relief"],
+    "alerts.quiet": "22:00-07:00",
+    "alerts.time_zone": "Europe/Warsaw",
+    "alerts.wakes": ["info"],
+    "alerts.per_owner_per_hour": 7,
+    "alerts.keep": "77d",
+    "alerts.file": "alerts.jsonl",
+    "alerts.webhook": "https://alerts.example.test/in",
+    "alerts.webhook_header": "X-Token",
+    "alerts.webhook_secret": "${ALERTS_TOKEN}",
+    "alerts.topic": "alerts",
+    "alerts.servers": "broker:9092",
+    "alerts.options": {"linger.ms": "7"},
 }
 #: Settings of a source that reads a topic instead of files.
-OF_TOPICS = ("topic", "servers", "format", "options", "idle")
+OF_TOPICS = ("topic", "servers", "format", "options", "archive", "idle")
 #: What is no value in a file: its folder, and the name of a table in it.
 NAMES = frozenset({"root", "sources.web.name"})
 #: Each run compares these links row by row.

@@ -11,6 +11,7 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines.config.settings import Settings, load
@@ -18,6 +19,7 @@ from rejse.pipelines.jobs import increment
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.jobs.status import status
 from rejse.pipelines.live.publishing_loop import Loop, Pace
+from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.sources import shards
 from rejse.pipelines.sources.kafka import broker as client
@@ -25,8 +27,9 @@ from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.sources.listing import SourceError
 from rejse.pipelines.store import delta_store
 from tests.support import installation, kafka_broker, strategies
+from tests.support.crashes import Crash, crash_after
 from tests.support.increments import Arrivals, Order, contents, with_copies
-from tests.support.installation import balanced, fetch, once, row
+from tests.support.installation import PEOPLE, balanced, fetch, once, row
 from tests.support.kafka_broker import Broker, free_port
 from tests.support.kafka_topics import MessageArrivals, Topics, of_topic, transaction
 from tests.support.law import SOAK
@@ -210,12 +213,117 @@ def test_messages_that_retention_removed_are_noted(tmp_path: Path, topics: Topic
     result = publish(installed)
     assert (result.notes["messages_expired"], result.counts["read"], ids(installed)) == (2, 1, 3)
     # Another mapping needs all rows again, which are gone.
-    path = installed.root / "map.sql"
-    path.write_text(path.read_text().replace("activity,", "upper(activity) as activity,"))
-    changed = load(installed.root)
+    changed = remapped(installed)
     with pytest.raises(increment.SourcesGoneError, match=f"kafka://{topic}/0"):
         once(changed)
     assert publish(changed, mode="rebuild").counts["kept"] == 1
+
+
+ARCHIVED = {"archive": "true"}
+
+
+def remapped(installed: Settings) -> Settings:
+    """Another mapping, for which all rows must be read again."""
+    path = installed.root / "map.sql"
+    path.write_text(path.read_text().replace("activity,", "upper(activity) as activity,"))
+    return load(installed.root)
+
+
+def events(installed: Settings) -> list[Any]:
+    """The events, but for what their mapping changes."""
+    return fetch(installed, "select * exclude (activity) from events order by id")
+
+
+def archived(installed: Settings) -> list[str]:
+    """Values of all messages in the archive."""
+    paths = sorted((installed.store / "archive").iterdir())
+    assert {path.suffix for path in paths} <= {".parquet"}
+    rows = [row for path in paths for row in pq.read_table(path).to_pylist()]
+    ordered = sorted(rows, key=lambda row: (row["topic_id"], row["partition"], row["offset"]))
+    return [(row["value"] or b"").decode() for row in ordered]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_rebuild_reads_the_archive_where_the_topic_has_expired(
+    tmp_path: Path, topics: Topics, workers: int
+) -> None:
+    """The law: what retention removed changes no rebuild. Neither does a topic made anew."""
+    topic = topics.make(2)
+    installed = of_topic(tmp_path, topics.servers, topic, ARCHIVED)
+    topics.send(topic, [*messages(1, 2), b"poison", None], partition=0)
+    publish(installed, workers=workers)
+    topics.send(topic, messages(3, 4), partition=1)
+    publish(installed, workers=workers)
+    topics.make_anew(topic, 2)
+    topics.send(topic, messages(5, 6, 7), partition=0)
+    publish(installed, workers=workers)
+    before, rejects = (
+        events(installed),
+        fetch(installed, "select position, reason from rejects order by 1"),
+    )
+    kept = archived(installed)
+    topics.expire(topic, 2)
+    topics.send(topic, messages(8), partition=1)
+    result = publish(remapped(installed), workers=workers)  # by itself: nothing is gone
+    assert (result.mode, result.counts["read"], result.counts["kept"]) == ("rebuild", 10, 8)
+    assert events(installed)[:-1] == before
+    assert fetch(installed, "select position, reason from rejects order by 1") == rejects
+    assert sorted(archived(installed)) == sorted([*kept, *map(bytes.decode, messages(8))])
+    topics.expire(topic, 3)
+    topics.expire(topic, 1, partition=1)
+    assert publish(installed, mode="rebuild", workers=workers).counts["kept"] == 8
+
+
+def test_what_neither_topic_nor_archive_has_is_gone(tmp_path: Path, topics: Topics) -> None:
+    topic = topics.make()
+    installed = of_topic(tmp_path, topics.servers, topic, ARCHIVED)
+    topics.send(topic, messages(1, 2))
+    publish(installed)
+    topics.send(topic, messages(3))
+    publish(installed)
+    topics.expire(topic, 3)
+    first, _ = sorted((installed.store / "archive").iterdir())
+    first.unlink()
+    changed = remapped(installed)
+    with pytest.raises(increment.SourcesGoneError, match=f"kafka://{topic}/0"):
+        once(changed)
+    assert publish(changed, mode="rebuild").counts["kept"] == 1
+
+
+def test_a_run_that_dies_archives_nothing(
+    tmp_path: Path, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = topics.make()
+    installed = of_topic(tmp_path, topics.servers, topic, ARCHIVED)
+    topics.send(topic, messages(1))
+    publish(installed)
+    topics.send(topic, messages(2))
+    with monkeypatch.context() as dying:
+        crash_after(dying, 0)
+        with pytest.raises(Crash):
+            once(installed)
+    assert archived(installed) == list(map(bytes.decode, messages(1)))
+    assert publish(installed).counts["kept"] == 1
+    assert archived(installed) == list(map(bytes.decode, messages(1, 2)))
+
+
+def test_an_erasure_searches_the_archive(tmp_path: Path, topics: Topics) -> None:
+    """Messages that name the person leave it, whatever they were; later ones never enter it."""
+    topic = topics.make()
+    installed = of_topic(tmp_path, topics.servers, topic, ARCHIVED)
+    person = PEOPLE[1]
+    spelled = json.dumps({"broken": person})[:-1].encode()
+    topics.send(topic, [*messages(0, 1, 2), spelled, *messages(4, 5)])
+    publish(installed)
+    receipt = forget(installed, "customer", person)
+    assert receipt.archived == 3
+    assert archived(installed) == list(map(bytes.decode, messages(0, 2, 4)))
+    topics.send(topic, [*messages(6, 9), spelled])
+    assert publish(installed).counts["erased"] == 2
+    assert archived(installed) == list(map(bytes.decode, messages(0, 2, 4, 6)))
+    topics.expire(topic, 8)
+    assert publish(remapped(installed)).counts["kept"] == 4
+    assert ids(installed) == 4
 
 
 def test_rows_in_the_future_are_read_again_when_they_are_due(

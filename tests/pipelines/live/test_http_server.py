@@ -7,12 +7,14 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 import pytest
+from waitress import wasyncore
 
 from rejse.pipelines.live import http_server
-from rejse.pipelines.live.http_server import Answer, Query, Server, as_json, listening
+from rejse.pipelines.live.http_server import Answer, Query, as_json, listening
 from rejse.transforms.errors import MisuseError
 
 TOKEN = "t" * 43
@@ -36,10 +38,14 @@ class Reply(NamedTuple):
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with Server(listening("0"), TOKEN, {"/echo": echo, "/faulty": faulty}) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
-        yield server.socket.getsockname()[1]
-        server.shutdown()
+    with listening("0") as listener:
+        server = http_server.server(listener, TOKEN, {"/echo": echo, "/faulty": faulty})
+        loop = threading.Thread(target=server.run)
+        loop.start()
+        yield listener.getsockname()[1]
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        loop.join()
+        server.task_dispatcher.shutdown()
 
 
 def asked(
@@ -55,10 +61,16 @@ def asked(
 
 
 def raw(port: int, request: bytes) -> bytes:
-    """Send bytes, and return all that comes until the server closes the connection."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as caller:
+    """Send bytes, and return all that comes until the server closes or breaks the connection."""
+    received = b""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as caller,
+        suppress(ConnectionError),  # it does not read the rest of what is too long
+    ):
         caller.sendall(request)
-        return b"".join(iter(lambda: caller.recv(65536), b""))
+        while part := caller.recv(65536):
+            received += part
+    return received
 
 
 def test_a_route_gets_parameters_apart_by_where_they_stand(port: int) -> None:
@@ -96,28 +108,30 @@ def test_a_connection_stays_open_and_answers_are_for_the_caller_alone(port: int)
         opened = caller.sock
         assert answer.status == 200 and opened is not None
         assert {name: answer.headers[name] for name in http_server.HEADERS} == http_server.HEADERS
-        assert "Python" not in answer.headers["Server"]
+        assert answer.headers["Server"] is None
     caller.close()
 
 
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET /" + b"a" * 4096 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n", 431),
         (b"GET /echo HTTP/1.1\r\n" + b"A: b\r\n" * 4000 + b"\r\n", 431),
         (b"GET /echo HTTP/1.1\r\nA: " + b"b" * 70_000 + b"\r\n\r\n", 431),
-        (b"DELETE /echo HTTP/1.1\r\n\r\n", 501),
-        (b"GET /echo HTTP/9.9\r\n\r\n", 505),
+        (b"DELETE /echo HTTP/1.1\r\nConnection: close\r\n\r\n", 401),
+        (b"get /echo HTTP/1.1\r\n\r\n", 400),
     ],
 )
 def test_long_and_strange_requests_are_refused(port: int, request_: bytes, status: int) -> None:
     assert f" {status} ".encode() in raw(port, request_).partition(b"\r\n")[0]
 
 
-@pytest.mark.parametrize("length", ["5000", "-1", "1e3", "²", "9" * 30])
-def test_a_body_without_a_bounded_length_is_not_read(port: int, length: str) -> None:
+@pytest.mark.parametrize(
+    ("length", "status"), [("5000", 413), ("9" * 30, 413), ("-1", 400), ("1e3", 400), ("²", 400)]
+)
+def test_a_body_without_a_bounded_length_is_not_read(port: int, length: str, status: int) -> None:
     head = f"POST /echo HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {length}\r\n"
-    assert b" 413 " in raw(port, f"{head}\r\n{{}}".encode())
+    assert f" {status} ".encode() in raw(port, f"{head}\r\n{{}}".encode())
 
 
 @pytest.mark.parametrize("body", ["[]", "{", '{"a": 1}', "[" * 4000, "\udce9"])
@@ -126,11 +140,12 @@ def test_a_body_that_is_no_object_of_texts_is_refused(port: int, body: str) -> N
     assert asked(port, "POST", "/echo", content).status == 400
 
 
-def test_what_follows_a_body_that_was_not_read_is_no_request(port: int) -> None:
+def test_a_body_is_no_request(port: int) -> None:
     smuggled = b"GET /echo HTTP/1.1\r\n\r\n"
     token = b"Authorization: Bearer " + TOKEN.encode()
     for head in (b"GET /echo HTTP/1.1\r\n" + token, b"POST /echo HTTP/1.1"):
-        request = head + b"\r\nContent-Length: %d\r\n\r\n" % len(smuggled) + smuggled
+        head += b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(smuggled)
+        request = head + smuggled
         assert raw(port, request).count(b"HTTP/1.1 ") == 1
 
 
@@ -148,34 +163,22 @@ def test_the_log_has_method_route_and_status_only(
     fault = f"KeyError in faulty, line {faulty.__code__.co_firstlineno + 1}"
     assert [record.getMessage() for record in caplog.records] == [
         "GET /echo 200", "POST /echo 200", "GET - 404", fault,
-        "GET /faulty 500", "GET /echo 401", "- - 501", "- - 400",
+        "GET /faulty 500", "GET /echo 401",
     ]  # fmt: skip
+    assert SECRET not in caplog.text
 
 
-def test_further_connections_than_it_takes_are_refused_and_later_let_in(port: int) -> None:
-    held = [
+def test_further_connections_than_it_takes_wait_until_others_are_closed(port: int) -> None:
+    request = f"GET /echo HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    callers = [
         socket.create_connection(("127.0.0.1", port), timeout=5)
-        for _ in range(http_server.MOST_CONNECTIONS)
+        for _ in range(2 * http_server.MOST_CONNECTIONS)
     ]
-    for caller in held:
-        caller.sendall(f"GET /echo HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
-        assert caller.recv(4096).startswith(b"HTTP/1.1 200")
-    assert raw(port, b"").startswith(b"HTTP/1.1 503")
-    for caller in held:
-        caller.sendall(b"GET /echo HTTP/1.1\r\n\r\n")  # without the token: it closes
-        while caller.recv(4096):
-            pass
-        caller.close()
-    while asked_once(port) == 503:  # a thread ends after its connection
-        pass
-    assert asked_once(port) == 200
-
-
-def asked_once(port: int) -> int:
-    try:
-        return asked(port, "GET", "/echo").status
-    except ConnectionError:
-        return 503
+    for caller in callers:
+        caller.sendall(request)
+    for caller in callers:
+        with caller:
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.7:0", "[::]:0", "example.com:0", ":::0"])

@@ -129,6 +129,45 @@ def test_records_of_several_writers(registry: Registry) -> None:
     assert sorted(number for number, _ in registry.asked) == ["1", "2"]  # each once
 
 
+def refers_to(*subjects: str) -> list[dict[str, Any]]:
+    return [{"name": "any", "subject": name, "version": 3} for name in subjects]
+
+
+def test_schemas_with_references() -> None:
+    """Each is asked for once, those that it refers to first, also where several refer to one."""
+    name = {"type": "record", "name": "shop.Name",
+            "fields": [{"name": "id", "type": "string"}]}  # fmt: skip
+    pair = {"type": "record", "name": "Pair",
+            "fields": [{"name": "of", "type": "shop.Name"}]}  # fmt: skip
+    whole = {"type": "record", "name": "Whole", "fields": [
+        {"name": "id", "type": "string"}, {"name": "pair", "type": "Pair"},
+        {"name": "name", "type": "shop.Name"},
+    ]}  # fmt: skip
+    schemas: dict[int | str, Any] = {
+        1: (whole, refers_to("pair/a", "name")), 2: (whole, refers_to("gone")),
+        "subjects/pair/a/versions/3": (pair, refers_to("name")),
+        "subjects/name/versions/3": name,
+    }  # fmt: skip
+    record = fastavro.parse_schema({**whole, "fields": [
+        whole["fields"][0], {"name": "pair", "type": {**pair, "fields": [
+            {"name": "of", "type": name}]}}, whole["fields"][2],
+    ]})  # fmt: skip
+    out = io.BytesIO()
+    fastavro.schemaless_writer(
+        out, record, {"id": "a", "pair": {"of": {"id": "b"}}, "name": {"id": "c"}}
+    )
+    with schema_registry.serving(schemas) as registry:
+        values = (b"\x00\x00\x00\x00" + number + out.getvalue() for number in (b"\1", b"\2"))
+        rows, rejects = read("avro", *values, options=of(registry))
+        asked = [path for path, _ in registry.asked]
+    assert rows["0"]["id"] == "a"
+    assert rejects == {"1": "not_avro"}
+    assert asked == [
+        "1", "subjects/pair/a/versions/3", "subjects/name/versions/3", "2",
+        "subjects/gone/versions/3",
+    ]  # fmt: skip
+
+
 def test_what_is_no_avro(registry: Registry) -> None:
     whole = wire(click("a"))
     values = (whole[:-3], whole + b"\x00", b"{}", b"", None, wire(click("a"), 9),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -64,9 +65,29 @@ def test_what_is_no_row_is_a_reject() -> None:
 def test_a_line_break_in_a_value_parts_no_rows() -> None:
     """An object is a row however it is laid out; two objects are one reject, not two rows."""
     laid_out = json.dumps({"id": "a", "n": 1}, indent=2).encode()
-    raw = read(laid_out, b'{"n": 1}\n{"n": 2}', b'{"id": "b\nc", "n": 3}', b'{"id": "d", "n": 4}\n')
-    assert rows(raw) == {0: ("a", 1), 6: ("d", 4)}
+    raw = read(
+        laid_out, b'{"n": 1}\n{"n": 2}', b'{"id": "b\nc", "n": 3}', b'{"id": "d", "n": 4}\n',
+        b'{"id": "e\\nf", "n": 5}',
+    )  # fmt: skip
+    assert rows(raw) == {0: ("a", 1), 6: ("d", 4), 8: ("e\nf", 5)}
     assert rejects(raw) == {"kafka://clicks/3:2": "not_json", "kafka://clicks/3:4": "not_json"}
+
+
+def test_key_and_time_of_a_message_are_columns_where_the_schema_has_them() -> None:
+    """They are never the value's own, and a schema file without them reads as before."""
+    at = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    poll = [
+        Message(0, b'{"id": "a", "kafka_key": "its own"}', b"C1", at), Message(1, b"?", b"C2", at),
+        Message(2, b'{"id": "b",\n"n": 1}', b"", None), Message(3, b'{"id": "c"}', b"\xff", at),
+    ]  # fmt: skip
+    shard = TopicShard("web", Topic("clicks", "localhost:9092"), "a", 3, 0, 1000)
+    schema = pa.schema([*SCHEMA, ("kafka_timestamp", pa.timestamp("us", "UTC"))])
+    schema = schema.append(pa.field("kafka_key", pa.string()))
+    (raw,) = read_messages.batches(shard, schema, [poll])
+    rows = {row.pop("id"): tuple(row.values()) for row in raw.batch.to_pylist()}
+    assert rows == {"a": (None, at, "C1"), "b": (1, None, None), "c": (None, at, "\ufffd")}
+    (plain,) = read_messages.batches(shard, SCHEMA, [poll])
+    assert plain.batch.schema.names == ["id", "n"]
 
 
 def test_a_poll_of_poison_alone() -> None:

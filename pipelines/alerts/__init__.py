@@ -1,0 +1,1 @@
+"""Alerts: rules over live rows, the ledger of what fired, delivery."""

@@ -1,0 +1,1 @@
+"""Alerts: what rules match, and what became of it."""
