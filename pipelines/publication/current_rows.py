@@ -138,7 +138,9 @@ class CurrentTables:
         """Return the customers whose published rows of a table the overlay replaces."""
         names = (name, LIVE_TABLES) if published_tables.is_live(name) else (name,)
         return {
-            key for key, at in last.items() if any(key in layers[at].replaced[n] for n in names)
+            key
+            for key, at in last.items()
+            if any(key in layers[at].replaced.get(n, ()) for n in names)
         }
 
     def _base(self) -> _Base:
