@@ -16,7 +16,7 @@ _NAME = re.compile(r"[^\W_][\w .:/&+()-]{0,39}")
 _NUMBER = re.compile(r"\d(?:[ .:/()+-]*\d){4}")
 MOST_WORDS = 4
 #: An event as source/id: a name, and an id of letters, digits and few signs.
-_EVENT = re.compile(r"[\w.:/+-]{1,120}")
+_EVENT = re.compile(r"[\w.:/+-]{1,120}", re.ASCII)
 
 
 def shown(name: str | None) -> str | None:
