@@ -57,13 +57,16 @@ class NoBaseError(MisuseError):
     """No publication holds what the rows that come now could be added to."""
 
 
-def warm(settings: Settings, scratch: Path, now: int) -> tuple[Publication, HotCore]:
+def warm(
+    settings: Settings, scratch: Path, now: int, groups: RowGroups | None = None
+) -> tuple[Publication, HotCore]:
     """Return the last publication, and a core on it.
 
     Args:
         settings: The configuration.
         scratch: An empty folder, for as long as the core is used.
         now: The clock, microseconds.
+        groups: Row groups of earlier publications: most files are in the next one too.
 
     Raises:
         NoBaseError: there is none, or it was made under other rules, mappings or tables.
@@ -78,7 +81,7 @@ def warm(settings: Settings, scratch: Path, now: int) -> tuple[Publication, HotC
         links = identity_links.links_of_run(settings, base, none, erased)
         increment = replace(increment, links=links)
     tables = published(settings.store, base)
-    history = WarmTables(tables.store, tables.files, RowGroups(HISTORY_BYTES))
+    history = WarmTables(tables.store, tables.files, groups or RowGroups(HISTORY_BYTES))
     plan = replace(plan_graph(settings, increment, scratch), archived=frozenset())
     return base, HotCore(plan, history)
 

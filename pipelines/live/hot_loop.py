@@ -22,6 +22,7 @@ from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
+from rejse.pipelines.store.warm_tables import RowGroups
 from rejse.transforms.columnar.string_arrays import text
 
 NOTHING = hot_core.Touched(text([]), {})
@@ -50,6 +51,7 @@ class HotLoop:
     listeners: Sequence[Listener] = ()
     stop: Event = field(default_factory=Event)
     _n_misses: int = 0
+    _groups: RowGroups = field(default_factory=lambda: RowGroups(hot_core.HISTORY_BYTES))
 
     def __post_init__(self) -> None:
         self._pulse = Pulse(self.settings.store)
@@ -70,7 +72,7 @@ class HotLoop:
 
     def _on_publication(self, scratch: Path) -> Iterator[int]:
         settings = reread_tables(self.settings)
-        base, core = hot_core.warm(settings, scratch, delta_store.now())
+        base, core = hot_core.warm(settings, scratch, delta_store.now(), self._groups)
         laid, key = Overlay(settings.store, base.number), settings.key()
         read, is_first = positions.of(settings, base.positions), True
         try:

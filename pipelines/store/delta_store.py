@@ -30,6 +30,8 @@ PUBLICATIONS = "publications"
 #: File with the newest publication.
 NOTE = "latest.json"
 APP = "rejse"
+#: Properties of a table: its log is never shortened behind our back; see `orphans`.
+KEEP_LOG = {"delta.enableExpiredLogCleanup": "false"}
 #: Latest time that Python can hold; a later watermark means the same.
 LAST = 253_402_300_799_999_999
 
@@ -259,13 +261,35 @@ def commit_files(
     """
     folder, wanted = store / table, {file.path for file in files_}
     if not _exists(store, table):
-        return commit(store, table, files_, columns, run_id, number)
+        return _create(store, table, files_, columns, run_id, number)
     state = log_replay.state(store, table)
     present = {file.path for file in state.files}
     added = [file for file in files_ if file.path not in present]
     removed = sorted(present - wanted)
     table_at = errors.opened(folder, state.version)
     return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
+
+
+def _create(
+    store: Path, table: str, staged: Sequence[StagedFile], columns: pa.Schema, run_id: str,
+    number: int,
+) -> int:  # fmt: skip
+    """Make a table with these files by one commit, which takes half as long as two.
+
+    Returns its first version. Raises AnotherWriter where a writer on another machine was faster.
+    """
+    from deltalake.exceptions import DeltaError
+    from deltalake.transaction import create_table_with_add_actions
+
+    (store / table).mkdir(parents=True, exist_ok=True)
+    try:
+        create_table_with_add_actions(
+            str(store / table), _shape(columns), [_action(store, file) for file in staged],
+            configuration=KEEP_LOG, commit_properties=_properties(run_id, number),
+        )  # fmt: skip
+    except DeltaError as error:
+        raise overtaken(table, -1, head(store, table)) from error
+    return 0
 
 
 def commit(
@@ -303,25 +327,30 @@ def transact(
 
     Returns the new version. Raises AnotherWriter where another commit was faster.
     """
-    from deltalake import CommitProperties, Transaction
     from deltalake.exceptions import CommitFailedError
 
-    properties = CommitProperties(
-        custom_metadata={"run_id": run_id, "publication": str(number)},
-        max_commit_retries=0,
-        app_transactions=[Transaction(APP, number)],
-    )
     before = int(table_at.version())
     try:
         table_at.create_write_transaction(
             [*map(_removal, removed), *(_action(store, file) for file in added)],
             mode,
             _shape(columns),
-            commit_properties=properties,
+            commit_properties=_properties(run_id, number),
         )
     except CommitFailedError as error:
         raise overtaken(table, before, before + 1) from error
     return before + 1  # no retries: it is made on the version read, or not at all
+
+
+def _properties(run_id: str, number: int) -> Any:
+    """Return what a commit says of its run; it is made on the version read, or not at all."""
+    from deltalake import CommitProperties, Transaction
+
+    return CommitProperties(
+        custom_metadata={"run_id": run_id, "publication": str(number)},
+        max_commit_retries=0,
+        app_transactions=[Transaction(APP, number)],
+    )
 
 
 def _shape(columns: pa.Schema) -> Any:
@@ -339,10 +368,9 @@ def _open_or_create(folder: Path, columns: pa.Schema) -> Any:
 
     if not (folder / log_replay.LOG).is_dir():
         folder.mkdir(parents=True, exist_ok=True)
-        keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
         with contextlib.suppress(DeltaError):  # a writer on another machine was faster
             return DeltaTable.create(
-                str(folder), _shape(columns), mode="ignore", configuration=keep
+                str(folder), _shape(columns), mode="ignore", configuration=KEEP_LOG
             )
     return errors.opened(folder)
 

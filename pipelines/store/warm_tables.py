@@ -14,7 +14,13 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import pairs
-from rejse.pipelines.store.state_reader import CustomerKeys, PublishedTables, concatenated, keys_of
+from rejse.pipelines.store.state_reader import (
+    CustomerKeys,
+    PublishedTables,
+    concatenated,
+    keys_of,
+    plain,
+)
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
 
@@ -42,11 +48,14 @@ class RowGroup:
         return cls(rows, of_rows[order], order)
 
     def of(self, wanted: Words) -> pa.Table:
-        """Return the rows whose leading half is wanted, in the order in which they are stored."""
+        """Return the rows whose leading half is wanted, in the order in which they are stored.
+
+        They have no dictionaries: to unify those of many row groups costs more than all else.
+        """
         first = np.searchsorted(self.leading, wanted)
         last = np.searchsorted(self.leading, wanted, "right")
         _, held = pairs(first, last)
-        return self.rows.take(arrow(np.sort(self.order[held]), pa.int64()))
+        return plain(self.rows.take(arrow(np.sort(self.order[held]), pa.int64())))
 
     @property
     def nbytes(self) -> int:
@@ -106,12 +115,15 @@ class WarmTables(PublishedTables):
         """Read rows of some customers (sorted keys) as `PublishedTables.rows` does."""
         wanted, prefixes = CustomerKeys(customers), leading(customers)
         read = self.columns.get(table)
-        parts = (
+        whole = concatenated(
             self.groups.of(self.store / file.path, group, read).of(prefixes)
             for file in self.files.get(table, ())
             for group in wanted.groups(self.store, file)
         )
-        whole = concatenated(
-            part.filter(pc.is_in(keys_of(part), value_set=customers)) for part in parts
-        )
-        return whole if whole is None or columns is None else whole.select(columns)
+        if whole is None:
+            return None
+        is_theirs = pc.is_in(keys_of(whole), value_set=customers)
+        rows = whole if pc.all(is_theirs).as_py() else whole.filter(is_theirs)
+        if not rows.num_rows:
+            return None
+        return rows if columns is None else rows.select(columns)

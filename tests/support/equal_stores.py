@@ -40,6 +40,9 @@ TABLE_STAMPS: Mapping[str, frozenset[str]] = {
     ),
 }
 EXAMPLES = 3
+#: Most rows that are sorted and compared in memory, which takes a tenth of the time; they differ
+#: seldom.
+AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def _compared(con: duckdb.DuckDBPyConnection, table: str) -> Comparison:
     if 0 in counts:
         missing = () if counts == (0, 0) else ("no rows in one of the stores",)
         return Comparison(table, counts, missing)
+    if max(counts) <= AT_ONCE and _is_same(con):
+        return Comparison(table, counts, ())
     types = [
         dict(con.execute(f"select column_name, column_type from (describe {side})").fetchall())
         for side in "ab"
@@ -138,6 +143,12 @@ def _compared(con: duckdb.DuckDBPyConnection, table: str) -> Comparison:
     return Comparison(table, counts, (*lines, *_differing(con, table, shared)))
 
 
+def _is_same(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether sorted rows and their columns are equal; false where both have what is no number."""
+    first, second = (con.sql(f"from {side} order by all").to_arrow_table() for side in "ab")
+    return bool(first.equals(second))
+
+
 def _differing(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str]) -> Iterator[str]:
     """A line for each column that differs within a key, and for rows without a partner."""
     declared = published_tables.find(table)
@@ -145,7 +156,9 @@ def _differing(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str
     key = key if set(key) <= set(columns) else []
     on = " and ".join(f"a.{column} is not distinct from b.{column}" for column in key) or "false"
     shown = ", ".join(f"a.{column}" for column in key) or "''"
-    for column in columns:
+    unequal = ", ".join(f"bool_or(a.{column} is distinct from b.{column})" for column in columns)
+    (are,) = con.execute(f"select {unequal} from only_a a join only_b b on {on}").fetchall()
+    for column in (column for column, is_unequal in zip(columns, are, strict=True) if is_unequal):
         query = (
             f"select concat_ws(' ', {shown}) || ': ' || coalesce(a.{column}::varchar, 'null')"
             f" || ' and ' || coalesce(b.{column}::varchar, 'null'), count(*) over ()"

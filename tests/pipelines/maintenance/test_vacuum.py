@@ -116,7 +116,7 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
     vacuum.vacuum(tmp_path, 0, 100 * DAY, dry_run=False)
     log = sorted(path.name for path in (tmp_path / "journeys" / "_delta_log").iterdir())
     assert log == [
-        "00000000000000000025.checkpoint.parquet", "00000000000000000025.json", "_last_checkpoint",
+        "00000000000000000024.checkpoint.parquet", "00000000000000000024.json", "_last_checkpoint",
     ]  # fmt: skip
     with delta_store.writing(tmp_path) as writer:
         assert writer.previous is not None and writer.previous.number == 5
