@@ -65,7 +65,7 @@ class Events:
         rows = []
         for template in self._chance.choices(self._templates, k=n):
             self._written += 1
-            rows.append(template | {"event_id": f"bench-{self._written}", "ts": now})
+            rows.append(template | {"event_id": f"bench-{self._written}", "logged_at": now})
         draft = self._folder / "bench.draft"
         draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
         draft.rename(self._folder / f"bench-{self._written}.jsonl")
