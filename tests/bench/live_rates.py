@@ -257,7 +257,7 @@ def measure(company: Company, rate: float, seconds: float, publish_every: str) -
     for who in looks if rate else ():
         took = seen.latencies(who)
         for name, share in (("p50", 50), ("p99", 99), ("most", 100)):
-            out[f"{who} {name}"] = np.percentile(took, share)
+            out[f"{who} {name}"] = np.percentile(took, share) if len(took) else np.nan
         out[f"{who} unseen"] = len(seen.produced) - len(took)
     return out
 
