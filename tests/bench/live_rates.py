@@ -101,9 +101,7 @@ class Company:
         self._columns = [c for c in duckdb.sql(query).columns if c not in ("id", "time")]
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run(
-            [*PROGRAM, *arguments, *self._config], check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run([*PROGRAM, *arguments, *self._config], check=True, stdout=subprocess.DEVNULL)
 
     @contextmanager
     def live(self, publish_every: str) -> Iterator[subprocess.Popen[bytes]]:
