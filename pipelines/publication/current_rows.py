@@ -7,7 +7,7 @@ somebody keeps it, else of the newest.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +22,11 @@ from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.state_reader import CustomerKeys, concatenated, keys_of, spans
-from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
+from rejse.pipelines.store.warm_tables import RowGroups
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import sorted_distinct
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.incremental.cross_customer_ids import leading
+from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 
@@ -44,23 +44,70 @@ class CurrentRows:
         publication: The publication on which they stand.
         watermarks: Microseconds up to which each source of interactions is complete.
         provisional: Keys of the customers with rows of the overlay.
-        tables: Rows by stored table; none without rows.
+        parts: Rows by stored table, of files of several runs; none without rows.
     """
 
     publication: Publication
     watermarks: Mapping[str, int]
     provisional: frozenset[str]
-    tables: Mapping[str, pa.Table]
+    parts: Mapping[str, Sequence[pa.Table]]
+
+    @property
+    def tables(self) -> dict[str, pa.Table]:
+        """Return the rows of each table as one."""
+        wholes = {name: concatenated(parts) for name, parts in self.parts.items()}
+        return {name: whole for name, whole in wholes.items() if whole is not None}
+
+
+#: A row group: its file, its number, the least and the greatest key in it.
+Place = tuple[Path, int, str, str]
 
 
 @dataclass(frozen=True)
 class _Base:
+    """A publication, and the row groups of each table."""
+
+    store: Path
     publication: Publication
-    tables: WarmTables
+    places: Mapping[str, Sequence[Place]]
+
+    @classmethod
+    def of(cls, store: Path, publication: Publication, tables: Iterable[str]) -> _Base:
+        files = published(store, publication).files
+        return cls(
+            store,
+            publication,
+            {
+                name: [place for file in files.get(name, ()) for place in _places(store, file.path)]
+                for name in tables
+            },
+        )
+
+    @property
+    def files(self) -> set[Path]:
+        return {place[0] for of_table in self.places.values() for place in of_table}
 
     @cached_property
     def links(self) -> pa.Table:
-        return published_links(self.tables.store, self.publication)
+        return published_links(self.store, self.publication)
+
+
+def _places(store: Path, file: str) -> Iterator[Place]:
+    path = store / file
+    for group, first, last in spans(path):
+        yield path, group, first, last
+
+
+class _Wanted(CustomerKeys):
+    """Customers (sorted keys) whose rows are read, of many tables."""
+
+    @cached_property
+    def prefixes(self) -> Words:
+        return leading(self.keys)
+
+    def without(self, others: set[str]) -> _Wanted:
+        kept = [key for key in self.keys.to_pylist() if key not in others]
+        return _Wanted(text(kept)) if others else self
 
 
 class CurrentTables:
@@ -87,14 +134,14 @@ class CurrentTables:
             NotPublishedError: there is no publication.
             StoreDamagedError: a file is gone or damaged, and stays so.
         """
-        keys = sorted_distinct(text(customers))
+        wanted = _Wanted(sorted_distinct(text(customers)))
         for _ in range(ATTEMPTS - 1):
             try:
-                return self._rows(keys)
+                return self._rows(wanted)
             except (FileNotFoundError, StoreDamagedError):
                 with self._lock:
                     self._bases.clear()
-        return self._rows(keys)
+        return self._rows(wanted)
 
     @property
     def links(self) -> pa.Table:
@@ -108,28 +155,28 @@ class CurrentTables:
         """
         number = self._pointed()
         if number not in self._bases:
-            base = self._load(number)
-            for table in self._columns:
-                for file in base.tables.files.get(table, ()):
-                    for group, *_ in spans(self._store / file.path):
-                        self._groups.of(self._store / file.path, group, self._columns[table])
+            for table, places in self._load(number).places.items():
+                for path, group, *_ in places:
+                    self._groups.of(path, group, self._columns[table])
         return number
 
-    def _rows(self, customers: pa.Array) -> CurrentRows:
+    def _rows(self, wanted: _Wanted) -> CurrentRows:
         base = self._base()
         segments, since = overlay.announced(self._store, base.publication.number)
-        layers = [_Layer(self, files, customers) for files in segments]
+        layers = [_Layer(self, self._store, files, wanted) for files in segments]
         last = {key: at for at, layer in enumerate(layers) for key in layer.replaced[LIVE_TABLES]}
+        owned = [
+            _Wanted(text(sorted(key for key, place in last.items() if place == at)))
+            for at in range(len(layers))
+        ]
         tables = {}
         for name in self._columns:
-            stays = _without(customers, self._replaced(name, layers, last))
-            parts = [base.tables.rows(name, stays) if len(stays) else None]
-            for at, layer in enumerate(layers):
-                theirs = text([key for key, place in last.items() if place == at])
-                parts.append(layer.rows(name, theirs) if len(theirs) else None)
-            whole = concatenated(part for part in parts if part is not None)
-            if whole is not None:
-                tables[name] = whole
+            stays = wanted.without(self._replaced(name, layers, last))
+            parts = self.parts(base.places[name], name, stays)
+            for layer, theirs in zip(layers, owned, strict=True):
+                parts += layer.parts(name, theirs)
+            if parts:
+                tables[name] = parts
         watermarks = {**base.publication.frontiers, **since}
         return CurrentRows(base.publication, watermarks, frozenset(last), tables)
 
@@ -138,7 +185,9 @@ class CurrentTables:
         """Return the customers whose published rows of a table the overlay replaces."""
         names = (name, LIVE_TABLES) if published_tables.is_live(name) else (name,)
         return {
-            key for key, at in last.items() if any(key in layers[at].replaced[n] for n in names)
+            key
+            for key, at in last.items()
+            if any(key in layers[at].replaced.get(n, ()) for n in names)
         }
 
     def _base(self) -> _Base:
@@ -160,19 +209,12 @@ class CurrentTables:
             publication = of_number.get(number)
         if publication is None:
             raise catalogue.not_published(self._store, number, self._pointed())
-        tables = published(self._store, publication)
-        warm = WarmTables(tables.store, tables.files, self._groups, self._columns)
-        made = _Base(publication, warm)
+        made = _Base.of(self._store, publication, self._columns)
         with self._lock:
             self._bases[number] = made
             read = {number, overlay.kept(self._store)}  # after an erasure no other may be held
             self._bases = {held: self._bases[held] for held in self._bases if held in read}
-            files = {
-                self._store / file.path
-                for base in self._bases.values()
-                for of_table in base.tables.files.values()
-                for file in of_table
-            }
+            files = set[Path]().union(*(base.files for base in self._bases.values()))
         self._groups.keep(files)
         return made
 
@@ -182,41 +224,42 @@ class CurrentTables:
             raise catalogue.none_published(self._store)
         return number
 
-    def of_file(self, path: str, table: str, customers: pa.Array) -> pa.Table | None:
-        """Return the rows of customers in a file of the overlay."""
-        wanted, prefixes = CustomerKeys(customers), leading(customers)
-        place = self._store / path
+    def parts(self, places: Iterable[Place], table: str, wanted: _Wanted) -> list[pa.Table]:
+        """Return the rows of customers in some row groups of a table."""
+        if not len(wanted.keys):
+            return []
         parts = (
-            self._groups.of(place, group, self._columns.get(table)).of(prefixes)
-            for group, *span in spans(place)
-            if wanted.are_between(*span)
+            self._groups.of(path, group, self._columns.get(table)).of(wanted.prefixes)
+            for path, group, first, last in places
+            if wanted.are_between(first, last)
         )
-        return concatenated(
-            part.filter(pc.is_in(keys_of(part), value_set=customers)) for part in parts
+        exact = (
+            part.filter(pc.is_in(keys_of(part), value_set=wanted.keys))
+            for part in parts
+            if part.num_rows
         )
+        return [part for part in exact if part.num_rows]
 
 
 class _Layer:
     """A segment of the overlay, and which of some customers' rows it replaces, by table."""
 
     def __init__(
-        self, reader: CurrentTables, files: Mapping[str, Sequence[str]], customers: pa.Array
+        self,
+        reader: CurrentTables,
+        store: Path,
+        files: Mapping[str, Sequence[str]],
+        wanted: _Wanted,
     ) -> None:
-        self._reader, self._files = reader, files
+        self._reader, self._store, self._files = reader, store, files
         self.replaced: dict[str, set[str]] = {LIVE_TABLES: set()}
-        rows = self.rows(REPLACED, customers)
-        if rows is not None:
-            for table, key in zip(
-                rows.column("table").to_pylist(), keys_of(rows).to_pylist(), strict=True
-            ):
+        for rows in self.parts(REPLACED, wanted):
+            names, keys = rows.column("table").to_pylist(), keys_of(rows).to_pylist()
+            for table, key in zip(names, keys, strict=True):
                 self.replaced.setdefault(table, set()).add(key)
 
-    def rows(self, table: str, customers: pa.Array) -> pa.Table | None:
-        parts = (
-            self._reader.of_file(path, table, customers) for path in self._files.get(table, ())
+    def parts(self, table: str, wanted: _Wanted) -> list[pa.Table]:
+        places = (
+            place for file in self._files.get(table, ()) for place in _places(self._store, file)
         )
-        return concatenated(part for part in parts if part is not None)
-
-
-def _without(customers: pa.Array, others: set[str]) -> pa.Array:
-    return text([key for key in customers.to_pylist() if key not in others])
+        return self._reader.parts(places, table, wanted)

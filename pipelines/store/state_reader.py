@@ -184,6 +184,8 @@ def concatenated(parts: Iterable[pa.Table]) -> pa.Table | None:
 
 def plain(rows: pa.Table) -> pa.Table:
     """Return the rows without dictionaries: files of several runs may encode other columns."""
+    if not any(map(pa.types.is_dictionary, rows.schema.types)):
+        return rows
     columns = [
         c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in rows.columns
     ]

@@ -33,19 +33,22 @@ class RowGroup:
         rows: As they are stored.
         leading: Leading halves of the customer keys, sorted.
         order: Row number of each.
+        is_sorted: Whether the rows are stored in this order.
     """
 
     rows: pa.Table
     leading: Words
     order: Ints
+    is_sorted: bool
 
     @classmethod
     def read(cls, path: Path, group: int, columns: list[str] | None = None) -> RowGroup:
-        """Read a row group of a file, in all columns or in those that it has of some."""
+        """Read a row group of a file, in all columns or, without dictionaries, in some."""
         rows = parquet_files.groups(path, [group], columns)
+        rows = rows if columns is None else plain(rows)
         of_rows = leading(keys_of(rows))
         order = np.argsort(of_rows, kind="stable")
-        return cls(rows, of_rows[order], order)
+        return cls(rows, of_rows[order], order, bool((order[1:] > order[:-1]).all()))
 
     def of(self, wanted: Words) -> pa.Table:
         """Return the rows whose leading half is wanted, in the order in which they are stored.
@@ -54,6 +57,8 @@ class RowGroup:
         """
         first = np.searchsorted(self.leading, wanted)
         last = np.searchsorted(self.leading, wanted, "right")
+        if len(wanted) == 1 and self.is_sorted:  # nothing is copied
+            return plain(self.rows.slice(first[0], last[0] - first[0]))
         _, held = pairs(first, last)
         return plain(self.rows.take(arrow(np.sort(self.order[held]), pa.int64())))
 

@@ -38,6 +38,6 @@ def rules_of(story: Transcript) -> Rules:
 
 def card_at(story: Transcript, now: datetime, customer: str = "ann") -> Card:
     """The card of a customer at a moment; all sources are complete up to it."""
-    tables = tables_at(story, now)
+    tables = {name: [rows] for name, rows in tables_at(story, now).items()}
     micros = builders.micros(now)
     return card_of(builders.key_of(customer), tables, micros, now, rules_of(story))

@@ -240,7 +240,7 @@ class Rules:
 
 def card_of(
     customer: str,
-    tables: Mapping[str, pa.Table],
+    tables: Mapping[str, Sequence[pa.Table]],
     complete_until: int | None,
     now: datetime,
     rules: Rules,
@@ -249,7 +249,7 @@ def card_of(
 
     Args:
         customer: Key of the customer.
-        tables: Their rows by stored table (columns of `COLUMNS`), in any order.
+        tables: Their rows by stored table (columns of `COLUMNS`), in any parts and order.
         complete_until: Microseconds up to which all sources of interactions are complete.
         now: The clock.
         rules: Settings that it depends on.
@@ -293,17 +293,13 @@ def card_of(
 class _Rows:
     """Rows of one customer by table, final and not final together."""
 
-    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+    def __init__(self, tables: Mapping[str, Sequence[pa.Table]]) -> None:
         self._tables = tables
 
     def arrow(self, name: str) -> list[pa.Table]:
         names = [column for column in COLUMNS[name] if column != CUSTOMER_KEY]
-        parts = (self._tables.get(stored) for stored in (name, name + LIVE))
-        return [
-            part.select([c for c in names if c in part.column_names])
-            for part in parts
-            if part is not None and part.num_rows
-        ]
+        parts = [*self._tables.get(name, ()), *self._tables.get(name + LIVE, ())]
+        return [part.select([c for c in names if c in part.column_names]) for part in parts]
 
     def of(self, name: str) -> list[Row]:
         blank = dict.fromkeys(COLUMNS[name])

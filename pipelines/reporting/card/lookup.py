@@ -87,7 +87,7 @@ class Cards:
         customer = self._owner(pseudonym(self._settings, identity), now)
         rows = self._tables.rows([customer])
         until = min(rows.watermarks.values(), default=None)
-        card = card_of(customer, rows.tables, until, now, self._rules)
+        card = card_of(customer, rows.parts, until, now, self._rules)
         if not card.is_known:
             raise UnknownCustomerError(
                 "expected an identity with events in this store, found none: look at its type and"

@@ -70,7 +70,7 @@ def tables(**rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Table]:
 
 def card(rules: Rules = RULES, until: datetime | None = NOW, **rows: Sequence[Any]) -> Card:
     at = None if until is None else micros(until)
-    return card_of(KEY, tables(**rows), at, NOW, rules)
+    return card_of(KEY, {name: [part] for name, part in tables(**rows).items()}, at, NOW, rules)
 
 
 def section(card: Card, title: str) -> list[str]:
@@ -280,7 +280,7 @@ def test_a_card_does_not_depend_on_the_order_of_rows(seed: int) -> None:
     assert keys
     for key in keys:
         rows = {
-            name: of_table.filter(pc.equal(of_table.column(CUSTOMER_KEY).cast("string"), key))
+            name: [of_table.filter(pc.equal(of_table.column(CUSTOMER_KEY).cast("string"), key))]
             for name, of_table in whole.items()
         }
         made = card_of(key, rows, micros(now), now, rules_of(story))
@@ -288,14 +288,16 @@ def test_a_card_does_not_depend_on_the_order_of_rows(seed: int) -> None:
         assert card_of(key, mixed(rows, chance), micros(now), now, rules_of(story)) == made
 
 
-def mixed(rows: Mapping[str, pa.Table], chance: random.Random) -> dict[str, pa.Table]:
+def mixed(
+    rows: Mapping[str, Sequence[pa.Table]], chance: random.Random
+) -> dict[str, list[pa.Table]]:
     """The rows in another order, some of each table among those that are not final."""
     out = {}
-    for name, of_table in rows.items():
+    for name, (of_table,) in rows.items():
         order = chance.sample(range(of_table.num_rows), of_table.num_rows)
         cut = chance.randint(0, of_table.num_rows) if name != "events" else of_table.num_rows
-        out[name] = of_table.take(pa.array(order[:cut], pa.int64()))
-        out[name + LIVE] = of_table.take(pa.array(order[cut:], pa.int64()))
+        out[name] = [of_table.take(pa.array([n], pa.int64())) for n in order[:cut]]
+        out[name + LIVE] = [of_table.take(pa.array(order[cut:], pa.int64()))]
     return out
 
 
