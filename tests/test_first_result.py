@@ -36,6 +36,7 @@ def test_the_least_log_gives_a_first_result(folder: Path) -> None:
     assert result.status == "published"
     assert result.counts == {
         "read": 6, "kept": 4, "duplicate": 0, "late": 0, "rejected": 2, "erased": 0,
+        "heartbeat": 0,
     }  # fmt: skip
     assert result.reasons == {"missing_time": 1, "non_person": 1}
     with connect(project.store) as con:

@@ -1,4 +1,4 @@
-"""Every transcript by every driver: the oracle, the pure core, the bounded pipeline."""
+"""Every transcript by every driver: oracle, pure core, bounded pipeline, hot core."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from rejse.transforms.identity.resolve import Links, to_persons
 from tests.support import builders, oracle, transcript_links
 from tests.support.bounded import Run
+from tests.support.hot import HotRun
 from tests.support.increments import Increments, LinkedAfterwards
 from tests.support.law import SOAK
 from tests.support.transcript import (
@@ -207,6 +208,21 @@ def test_transcript_by_increments(transcript: Transcript, increments: Pipeline) 
         assert differing
     else:
         assert not differing, "\n".join(differing)
+
+
+#: The hot core follows no links between publications.
+BY_HOT_CORE = [transcript for transcript in SPLIT if transcript not in LINKED]
+
+
+@pytest.fixture(scope="module")
+def hot(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("hot"), HotRun, BY_HOT_CORE)
+
+
+@pytest.mark.parametrize("transcript", BY_HOT_CORE, ids=lambda transcript: transcript.name)
+def test_transcript_by_the_hot_core(transcript: Transcript, hot: Pipeline) -> None:
+    differing = differences(transcript, hot.of(transcript).tables(transcript))
+    assert bool(differing) == transcript.wrong, "\n".join(differing)
 
 
 def test_names_are_unique() -> None:

@@ -32,9 +32,10 @@ from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 from rejse.transforms.incremental.shuffle_files import BucketFiles
 from rejse.transforms.incremental.table_rows import TableRows
 from rejse.transforms.ingest import rejects, validate
+from rejse.transforms.ingest.heartbeats import split_heartbeats
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise, unread
-from rejse.transforms.journeys.watermarks import PARTITION
+from rejse.transforms.journeys.watermarks import HEARTBEAT, PARTITION
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "kept"
@@ -140,7 +141,7 @@ class Pseudonymise(Step):
     """`pseudonymise` accepted batches; the output `latest` has (delivery, time).
 
     Where there are `links`, identities are resolved to their persons. Workers ask for `key`, so
-    that no pickle holds it. Rows of `erased` identities are counted and dropped.
+    that no pickle holds it. Rows of `erased` identities, and heartbeats, are counted and dropped.
     """
 
     outputs = (REJECTS, COUNTS, LATEST)
@@ -162,6 +163,10 @@ class Pseudonymise(Step):
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Output]:
         """Yield the pseudonymous rows, rejects, counts and latest times of a batch."""
+        batch, heartbeats = split_heartbeats(batch)
+        if heartbeats is not None:
+            yield from count("heartbeat", heartbeats.num_rows)
+            yield from self._latest(batch, heartbeats, HEARTBEAT)
         if self._erased.tombstones:
             batch, erased = self._erased.split(batch, pseudonyms.signer(self._key))
             yield from count(ERASED, erased.num_rows)
@@ -176,7 +181,9 @@ class Pseudonymise(Step):
             yield from self._latest(batch, events)
             yield Output(KEPT, events)
 
-    def _latest(self, batch: pa.RecordBatch, rows: pa.RecordBatch) -> Iterator[Output]:
+    def _latest(
+        self, batch: pa.RecordBatch, rows: pa.RecordBatch, prefix: str = ""
+    ) -> Iterator[Output]:
         if rows.num_rows:
             metadata, kind = batch.schema.metadata, self._contract.kind
             configured, file = (metadata[key].decode() for key in (rejects.SOURCE, rejects.FILE))
@@ -184,7 +191,7 @@ class Pseudonymise(Step):
             if file.startswith(PARTITION):
                 times[file] = max(times.values())
             for name, time in times.items():
-                yield Output(LATEST, ((kind, (configured, name)), time))
+                yield Output(LATEST, ((kind, (configured, f"{prefix}{name}")), time))
 
     def finish_bundle(self) -> Iterable[Output]:
         """Forget the pseudonyms of the bundle."""

@@ -111,7 +111,7 @@ class Alerting:
         """Write to the ledger what the rules match in rows, and matches that are due."""
         matches, rules = [*due], frozenset(self._evaluator.rules)
         journeys = dict(_journeys(tables))
-        if journeys:
+        if tables:
             matched, rules = self._evaluator.matches(tables)
             for match in matched:
                 if match.holds_from is None or match.holds_from <= step.watermark:
@@ -122,7 +122,10 @@ class Alerting:
             return False
         self._seen_on |= dict.fromkeys((match.key for match in matches), step.base.number)
         ends = {name: self._evaluator.rules[name].ends for name in rules}
-        look = Look(self._clock(), step.base.number, ends, matches, journeys, frozenset(lost))
+        partly = {name: self._evaluator.about(name, tables) for name in rules}
+        look = Look(
+            self._clock(), step.base.number, ends, matches, journeys, partly, frozenset(lost)
+        )
 
         def entries(alerts: Mapping[str, Alert]) -> Iterable[Entry]:
             is_current = traces.pointed(self._store) == step.base.number

@@ -59,6 +59,13 @@ class Rule:
         return Ends(header.get("until", NO_LONGER), header.get("per") == "journey")
 
     @cached_property
+    def about(self) -> tuple[str, ...]:
+        """Return the stored tables of its first source: without a row of them it has none."""
+        (view,) = self.script.sources[:1] or ("v_journeys",)
+        table = view.removeprefix("v_")
+        return (table, table + LIVE)
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """Return the names of columns and tables that it uses; `*` for all."""
         return steady_sql.words(self.script.text)
@@ -107,12 +114,20 @@ class Evaluator:
         matches: list[Match] = []
         failed = set()
         for name, rule in self.rules.items():
+            if not any(tables[part].num_rows for part in rule.about if part in tables):
+                continue  # binding a query takes longer than all else
             try:
                 matches += self._asked(rule)
             except duckdb.Error as fault:
                 LOG.error("the rule of alerts %s failed: %s", name, fault)
                 failed.add(name)
         return matches, frozenset(self.rules.keys() - failed)
+
+    def about(self, rule: str, tables: Tables) -> frozenset[str]:
+        """Return the journeys of the rows that a rule is about: those of its first source."""
+        parts = [tables[name] for name in self.rules[rule].about if name in tables]
+        columns = (part.column("journey_id").to_pylist() for part in parts)
+        return frozenset(journey for column in columns for journey in column if journey)
 
     def close(self) -> None:
         """Close the connection."""

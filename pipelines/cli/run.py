@@ -249,9 +249,9 @@ def _show_run(result: RunResult) -> None:
 
     if result.mode in ANEW:
         print(f"{ANEW[result.mode]} ({result.reason})")
-    parts = " + ".join(
-        f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
-    )
+    named = ["kept", "duplicate", "late", "rejected", "erased"]
+    named += ["heartbeat"] if counts.get("heartbeat") else []
+    parts = " + ".join(f"{name} {counts.get(name, 0):,}" for name in named)
     print(f"{wording.received(counts)} = {parts}")
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")

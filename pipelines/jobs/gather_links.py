@@ -27,6 +27,7 @@ from rejse.transforms.identity.link_table import LINKS
 from rejse.transforms.identity.resolve import CASE, EVENT
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.ingest.future_rows import split_future_rows
+from rejse.transforms.ingest.heartbeats import split_heartbeats
 from rejse.transforms.steps import KEPT, Accept, Step
 
 
@@ -78,6 +79,7 @@ class LinksWorker(SplittingWorker):
             step.finish_bundle()
 
     def _keep(self, batch: pa.RecordBatch, kind: str, key: bytes) -> None:
+        batch, _ = split_heartbeats(batch)
         if INPUTS[kind].happened:
             batch, _, _ = split_future_rows(batch, self._limit)
         batch = links_from_events.with_previous_identity(batch, kind)

@@ -13,24 +13,28 @@ from threading import Event
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
 from rejse.pipelines.live import hot_core
-from rejse.pipelines.live.publishing_loop import present, reread_tables
+from rejse.pipelines.live.arrivals import Arrivals
+from rejse.pipelines.live.hot_core import HotCore, Touched
+from rejse.pipelines.live.publishing_loop import reread_tables
 from rejse.pipelines.live.vitals import Pulse
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay
-from rejse.pipelines.sources import positions, shards
 from rejse.pipelines.sources.kafka.broker import BrokerError
+from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.pipelines.store.warm_tables import RowGroups
 from rejse.transforms.columnar.string_arrays import text
 
-NOTHING = hot_core.Touched(text([]), {})
+NOTHING = Touched(text([]), {})
 LOG = logging.getLogger(__name__)
+#: Seconds between two looks into connections to topics while nothing comes, at most.
+TOPIC_PAUSE = 0.02
 #: Watermarks of sources of interactions, and of sources of answers.
 Watermarks = tuple[dict[str, int], dict[str, int]]
 #: Takes what a step made on a publication, and up to when its sources were complete.
-Listener = Callable[[Publication, hot_core.Touched, Watermarks], None]
+Listener = Callable[[Publication, Touched, Watermarks], None]
 
 
 @dataclass
@@ -41,7 +45,7 @@ class HotLoop:
 
     Attributes:
         settings: The configuration.
-        pause: Seconds between two looks.
+        pause: Seconds between two looks into folders.
         listeners: Called after the first look on a publication and after each step, once its rows
             can be read.
     """
@@ -73,30 +77,24 @@ class HotLoop:
     def _on_publication(self, scratch: Path) -> Iterator[int]:
         settings = reread_tables(self.settings)
         base, core = hot_core.warm(settings, scratch, delta_store.now(), self._groups)
-        laid, key = Overlay(settings.store, base.number), settings.key()
-        read, is_first = positions.of(settings, base.positions), True
+        laid = Overlay(settings.store, base.number)
         try:
-            while not self.stop.is_set() and catalogue.pointed(settings.store) == base.number:
+            with Arrivals(settings, base, self.pause) as arrivals:
                 began = time.monotonic()
-                looked = positions.look(present(settings), read, key, delta_store.now())
-                read |= looked.positions
-                fresh = [
-                    new for new in looked.unread if (new.source, new.file) not in looked.reread
-                ]
-                arrived = [shard for new in fresh for shard in shards.pieces(new)]
-                touched = core.step(arrived) if arrived else NOTHING
-                if len(touched.customers):
-                    laid.add(touched.customers, touched.tables, core.watermarks[0])
-                    self._n_misses = 0
-                else:
-                    laid.keep()
-                seconds, n_customers = time.monotonic() - began, len(touched.customers)
-                self._pulse.beat(base.number, seconds, n_customers)
-                if arrived or is_first:
-                    self._notify(base, touched, core.watermarks)
-                is_first = False
-                yield n_customers
-                self.stop.wait(self.pause)
+                arrived, is_first = arrivals.first(), True
+                while not self.stop.is_set():
+                    touched = self._take(arrived, core, laid)
+                    seconds, n_customers = time.monotonic() - began, len(touched.customers)
+                    self._pulse.beat(base.number, seconds, n_customers)
+                    if arrived or is_first:
+                        self._notify(base, touched, core.watermarks)
+                    is_first = False
+                    yield n_customers
+                    self.stop.wait(0 if arrived else min(self.pause, TOPIC_PAUSE))
+                    if catalogue.pointed(settings.store) != base.number:
+                        return
+                    began = time.monotonic()
+                    arrived = arrivals.look()
         except (FileNotFoundError, StoreDamagedError):
             # A file was renamed after it was listed; or the store no longer has this publication.
             self._n_misses += 1
@@ -107,7 +105,17 @@ class HotLoop:
             self._pulse.last_error = str(fault)
             LOG.error("%s; trying again", fault)
 
-    def _notify(self, base: Publication, touched: hot_core.Touched, watermarks: Watermarks) -> None:
+    def _take(self, arrived: Sequence[Shard], core: HotCore, laid: Overlay) -> Touched:
+        """Lay what has arrived over the publication; return what it touched."""
+        touched = core.step(arrived) if arrived else NOTHING
+        if len(touched.customers):
+            laid.add(touched.customers, touched.tables, core.watermarks[0])
+            self._n_misses = 0
+        else:
+            laid.keep()
+        return touched
+
+    def _notify(self, base: Publication, touched: Touched, watermarks: Watermarks) -> None:
         """Call all listeners; one that fails has missed this step, and only it."""
         for listener in self.listeners:
             try:

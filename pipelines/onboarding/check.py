@@ -232,6 +232,7 @@ def _ingest_sample(
 ) -> list[pa.RecordBatch]:
     from rejse.transforms.feedback.text_scoring import score_texts
     from rejse.transforms.incremental.input_kinds import INPUTS
+    from rejse.transforms.ingest.heartbeats import split_heartbeats
     from rejse.transforms.ingest.normalise import normalise, unread
 
     lost: dict[str, list[pa.RecordBatch]] = {}
@@ -255,7 +256,8 @@ def _ingest_sample(
         notes.update(noted)
         report.read += raw.batch.num_rows + raw.rejects.num_rows
         report.accepted += accepted.num_rows
-        kept.append(accepted)
+        events, _ = split_heartbeats(accepted)
+        kept.append(events)
     report.unread = [check_answers.unread(name, cells) for name, cells in sorted(lost.items())]
     report.midnights = list(check_answers.midnights(kept))
     if source.kind == "experience":

@@ -34,7 +34,7 @@ def accounted(counts: Mapping[str, int]) -> dict[str, int]:
     """Return the counts of a run as they are shown.
 
     A repair counts the rows that it takes out of `late` as negative; here they are `repaired`:
-    read + repaired = kept + duplicate + late + rejected + erased.
+    read + repaired = kept + duplicate + late + rejected + erased + heartbeat.
     """
     late = counts.get("late", 0)
     return {**counts, "late": max(late, 0), "repaired": max(-late, 0)}

@@ -10,6 +10,7 @@ from rejse.pipelines.config.settings import Source
 from rejse.pipelines.sources import files, read_messages
 from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.kafka import broker
+from rejse.pipelines.sources.kafka.follow import HeldMessages
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.sources.listing import SourceFile
 from rejse.pipelines.sources.read_messages import Polls
@@ -67,6 +68,8 @@ def read(
         OSError: a file cannot be opened.
         SourceError: a broker does not answer, or messages are gone.
     """
+    if isinstance(shard, HeldMessages):
+        return read_messages.batches(shard, schema, [shard.messages])
     if isinstance(shard, TopicShard):
         return read_messages.batches(shard, schema, messages(shard))
     return files.read(shard, schema)

@@ -1,4 +1,4 @@
--- purpose: every input row accounted for: read = kept + duplicate + late + rejected + erased
+-- purpose: where every input row went: kept, duplicate, late, rejected, erased or a heartbeat
 -- grain: run and reason
 -- key: run_id, reason
 -- sources: runs
@@ -12,8 +12,8 @@ told as (
     select
         run_id,
         publication,
-        unnest(['kept', 'duplicate', 'late', 'erased']) as reason,
-        unnest([n_kept, n_duplicate, n_late, n_erased]) as n_rows,
+        unnest(['kept', 'duplicate', 'late', 'erased', 'heartbeat']) as reason,
+        unnest([n_kept, n_duplicate, n_late, n_erased, n_heartbeat]) as n_rows,
         n_read,
         difference
     from runs
@@ -45,6 +45,6 @@ shared as (
 
 select * from shared;
 
-comment on column v_balance.reason is 'kept, duplicate, late, erased, or why rejected.';
+comment on column v_balance.reason is 'kept, duplicate, late, erased, heartbeat, or why rejected.';
 comment on column v_balance.n_rows is 'Input rows.';
 comment on column v_balance.row_share is 'Share of the rows read.';

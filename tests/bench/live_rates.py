@@ -11,6 +11,7 @@ a share of a core, and its memory at the start and at the end. Rate 0 is an idle
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -30,7 +31,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from confluent_kafka import Producer
 
 from rejse.pipelines.publication import overlay
@@ -163,10 +163,11 @@ class InSession:
 
     def look(self) -> Ints:
         """Ids of all messages that a session has."""
-        sql = "select id from events where source = 'stream' and time >= to_timestamp(?)"
+        sql = (
+            f"select id from events where source = 'stream' and time >= to_timestamp({self._since})"
+        )
         with overlay.connect(self._store) as con:
-            ids = con.execute(sql, [self._since]).to_arrow_table()
-        return _ids([ids.column("id")])
+            return _ids([con.sql(sql).to_arrow_table().column("id")])
 
 
 def _column(file: Path) -> Any:
@@ -181,10 +182,9 @@ def _ids(columns: Sequence[Any]) -> Ints:
 def watch(seen: Seen, who: str, look: Callable[[], Ints], is_over: threading.Event) -> None:
     """Look again and again until it is over."""
     while not is_over.is_set():
-        try:
+        # A segment is replaced now and then.
+        with contextlib.suppress(FileNotFoundError, duckdb.Error, NotPublishedError):
             seen.note(who, look())
-        except (FileNotFoundError, duckdb.Error, NotPublishedError):
-            pass  # a segment was replaced meanwhile
         time.sleep(LOOK)
 
 
@@ -256,8 +256,9 @@ def measure(company: Company, rate: float, seconds: float, publish_every: str) -
     }  # fmt: skip
     for who in looks if rate else ():
         took = seen.latencies(who)
-        out |= {f"{who} p50": np.percentile(took, 50), f"{who} p99": np.percentile(took, 99),
-                f"{who} most": took.max(), f"{who} unseen": len(seen.produced) - len(took)}  # fmt: skip
+        for name, share in (("p50", 50), ("p99", 99), ("most", 100)):
+            out[f"{who} {name}"] = np.percentile(took, share) if len(took) else np.nan
+        out[f"{who} unseen"] = len(seen.produced) - len(took)
     return out
 
 

@@ -53,7 +53,7 @@ class Arrivals:
         """Lines of each source by part; the configuration beside them."""
         sources, folder = bounded.write(self._transcripts, self._folder), self._folder
         self._adapt(self._frontiers)
-        times = sorted(self._time(line) for source in sources for line in _lines(folder, source))
+        times = sorted(self._time(line) for source in sources for line in lines_of(folder, source))
         self._links = [(self._known(link, times), link) for link in links_of(self._transcripts)]
         return {source: self._parted(source, times, parts) for source in sources}
 
@@ -78,7 +78,7 @@ class Arrivals:
 
     def _parted(self, source: str, times: Sequence[int], parts: int) -> list[list[str]]:
         out: list[list[str]] = [[] for _ in range(parts)]
-        for line in _lines(self._folder, source):
+        for line in lines_of(self._folder, source):
             out[self._part(self._time(line), times, parts)].append(line)
         return out
 
@@ -199,7 +199,8 @@ def with_copies(transcript: Transcript, seed: int) -> Transcript:
     )
 
 
-def _lines(folder: Path, source: str) -> list[str]:
+def lines_of(folder: Path, source: str) -> list[str]:
+    """The rows of a source as it wrote them."""
     text = (folder / f"{source}.jsonl").read_text(encoding="utf-8")
     return [line + "\n" for line in text.splitlines() if line]
 

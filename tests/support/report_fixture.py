@@ -46,7 +46,7 @@ PUBLISHED = """
     create table runs as
     select
         'run-1' as run_id, 1010 as n_read, 1000 as n_kept, 6 as n_duplicate, 1 as n_late,
-        3 as n_rejected, 0 as n_erased;
+        3 as n_rejected, 0 as n_erased, 0 as n_heartbeat;
 """
 
 

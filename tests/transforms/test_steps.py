@@ -110,6 +110,38 @@ def test_a_topic_is_complete_where_its_partitions_are(
     assert frontier.of_all(seen) == {"crm": expected}
 
 
+BEAT = {("crm", "heartbeat://crm"): 97, ("crm", "heartbeat://kafka://c/0"): 97}
+
+
+@pytest.mark.parametrize(
+    ("given_", "more", "expected"),
+    [
+        ({"idle": {"crm": 1000}}, {}, 20 - 10),  # said by one partition, and not by the slowest
+        ({"idle": {"crm": 0}}, {}, 97),  # its own word: no disorder is taken off
+        ({"idle": {"crm": 0}}, {("crm", "heartbeat://crm"): 40,
+                                ("crm", "heartbeat://kafka://c/0"): 40}, 90),  # it says less
+        ({"idle": {"crm": 1000}}, {("crm", "heartbeat://kafka://c/1"): 81,
+                                   ("crm", "heartbeat://kafka://c/2"): 60}, 60),
+        ({"idle": {"crm": 1000}, "stated": {"crm": 95}}, {}, 95),
+        ({"idle": {"crm": 0}, "published": {"crm": 99}}, {}, 99),
+        ({"complete": True}, {}, 100),
+    ],
+)  # fmt: skip
+def test_a_heartbeat_says_up_to_when_its_source_is_complete(
+    given_: dict[str, object], more: dict[tuple[str, str], int], expected: int
+) -> None:
+    seen = {**PARTITIONED, **BEAT, **more}
+    frontier = frontiers(disorder={"crm": 10}, **given_)
+    assert frontier.of(seen) == {"crm": expected}
+    earlier = frontiers(disorder={"crm": 10}, **{**given_, "before": seen})
+    assert earlier.of({}) == {"crm": expected}
+
+
+def test_a_source_that_sends_heartbeats_alone_is_one() -> None:
+    beat = {("web", "heartbeat://web"): 97}
+    assert frontiers().of(beat) == {"crm": NOTHING_SEEN, "web": 97}
+
+
 def test_partitions_of_a_retired_source_are_no_sources() -> None:
     assert frontiers(disorder={}).of(PARTITIONED) == {"crm": NOTHING_MORE}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rejse.transforms.alerts.ledger import Alert, Entry, Match, fired
 
@@ -29,7 +29,8 @@ class Look:
         base: Publication that the rows are laid over.
         rules: Rules that were asked.
         matches: What they match now, `holds_from` having passed.
-        journeys: State of each journey that was looked at.
+        journeys: State of each journey that was looked at, with all its rows.
+        partly: Journeys by rule of which only the rows were looked at that the rule is about.
         lost: Journeys that neither were looked at nor are published.
     """
 
@@ -38,7 +39,14 @@ class Look:
     rules: Mapping[str, Ends]
     matches: Sequence[Match]
     journeys: Mapping[str, str]
+    partly: Mapping[str, Collection[str]] = field(default_factory=dict)
     lost: Collection[str] = ()
+
+    def has_seen(self, alert: Alert) -> bool:
+        """Return whether what the alert is about was looked at."""
+        journey = alert.journey_id
+        partly = self.partly.get(alert.rule, ())
+        return journey in self.journeys or journey in partly or journey in self.lost
 
 
 def changes(look: Look, alerts: Mapping[str, Alert]) -> Iterator[Entry]:
@@ -58,7 +66,7 @@ def changes(look: Look, alerts: Mapping[str, Alert]) -> Iterator[Entry]:
         if alert.is_standing
         and alert.rule in look.rules
         and alert.key not in matches
-        and (alert.journey_id in look.journeys or alert.journey_id in look.lost)
+        and look.has_seen(alert)
     ]
     standing: dict[tuple[str, str], str] = {}
     for alert in ended:
@@ -88,8 +96,8 @@ def changes(look: Look, alerts: Mapping[str, Alert]) -> Iterator[Entry]:
 
 
 def _because(alert: Alert, look: Look) -> str:
-    if alert.journey_id not in look.journeys:
+    if alert.journey_id in look.lost:
         return GONE
-    if look.journeys[alert.journey_id] == "closed":
+    if look.journeys.get(alert.journey_id) == "closed":
         return CLOSED
     return look.rules[alert.rule].because

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from rejse.transforms.schema.contract import ENVELOPE, TEXT, TIME, Contract, Field, code, enum
+from rejse.transforms.schema.contract import (
+    ENVELOPE,
+    HEARTBEAT,
+    TEXT,
+    TIME,
+    Contract,
+    Field,
+    code,
+    enum,
+)
 
 RESPONDENTS = ("customer", "employee", "partner")
 INSTRUMENTS = (
@@ -62,8 +71,8 @@ MADE: tuple[Field, ...] = (
 
 EXPERIENCE = Contract(
     "experience",
-    ENVELOPE + BODY,
+    (*ENVELOPE, *BODY, HEARTBEAT),
     needed=("time", "identity", "instrument", "level"),
-    dropped=("text",),
+    dropped=("text", HEARTBEAT.name),
     made=MADE,
 )

@@ -18,6 +18,7 @@ from rejse.transforms.columnar.list_arrays import elements, with_elements, with_
 from rejse.transforms.columnar.string_arrays import coded, text
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.ingest.empty_strings import is_empty_string, without_empty_strings
+from rejse.transforms.ingest.heartbeats import heartbeats
 from rejse.transforms.schema.contract import (
     BY_NAME,
     INFO_OPS,
@@ -171,18 +172,21 @@ def accept(
     in a field that may be null becomes null; `notes` counts these as `empty_<field>`, inside
     structures as `empty_<field>.<part>`. An unknown value of an enum becomes `other` where the list
     has it, else null; `notes` counts these as `unknown_<field>`. A row that breaks several rules
-    has the reason of the first. Raises KeyError where an R column is missing.
+    has the reason of the first. Of a heartbeat only the time is looked at. Raises KeyError where an
+    R column is missing.
     """
     for name in contract.required:
         batch.column(name)
     batch, empty = without_empty_strings(batch, contract)
     names = set(batch.schema.names)
-    bad = np.zeros(batch.num_rows, dtype=bool)
+    bad, is_heartbeat = np.zeros(batch.num_rows, dtype=bool), heartbeats(batch)
     refused = []
     for rule in rules:
         if not names.issuperset(rule.columns):
             continue
         broken = rule.refuses(batch) & ~bad
+        if is_heartbeat is not None and rule.columns != ("time",):
+            broken &= ~is_heartbeat
         if broken.any():
             bad |= broken
             refused.append(refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says))

@@ -19,6 +19,8 @@ NOTHING_MORE = 253_402_300_799_999_999
 
 #: Begins the name of a partition of a topic.
 PARTITION = "kafka://"
+#: Begins the name of what said itself up to when it is complete: a source's name or a partition.
+HEARTBEAT = "heartbeat://"
 #: Configured source, and the source name of its rows; they differ where a mapping gives `source`.
 #: A partition of a topic is a delivery too, named by `PARTITION`: it delays its source's others.
 Delivery = tuple[str, str]
@@ -36,13 +38,14 @@ def passed(deadline: Ints, watermark: int | Ints, lateness: int) -> Bools:
 
 @dataclass(frozen=True)
 class Watermarks:
-    """Compute watermarks: as stated, else the latest event of a source less its disorder.
+    """Compute watermarks: as stated, else the latest event of a source less its disorder, or the
+    time of its latest heartbeat, if that is later.
 
     `disorder` (microseconds) has every configured source that is not retired, and applies to all
     names that the source delivers. `stated` is by delivered name or configured source; the name
     takes precedence. With `complete` the latest event is the watermark where none is stated.
-    Of a topic the latest event of its slowest partition counts; a partition that is more than
-    `idle` (microseconds by source) behind its fastest one does not.
+    Of a topic its slowest partition counts; a partition that is more than `idle` (microseconds by
+    source) behind its fastest one does not.
     `before` are the latest events of earlier runs, and `published` the watermarks of the last
     publication: no watermark falls below it.
     """
@@ -54,22 +57,24 @@ class Watermarks:
     published: Mapping[str, int] = field(default_factory=dict)
     idle: Mapping[str, int] = field(default_factory=dict)
 
-    def latest(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
-        """Return the latest event of each delivery over this run and those before it."""
-        return {d: time for d, time in self._all(seen).items() if not d[1].startswith(PARTITION)}
+    def _ends(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
+        """Return up to when each delivery is complete by itself, of this run and those before."""
+        out: dict[Delivery, int] = {}
+        for (source, name), time in (*self.before.items(), *seen.items()):
+            disorder = 0 if self.complete else self.disorder.get(source, 0)
+            end = time if name.startswith(HEARTBEAT) else time - disorder
+            delivery = (source, name.removeprefix(HEARTBEAT))
+            out[delivery] = max(end, out.get(delivery, end))
+        return out
 
-    def _all(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
-        deliveries = [*self.before.items(), *seen.items()]
-        return dict(sorted(deliveries))  # the latest of several remains
-
-    def _skew(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+    def _skew(self, ends: Mapping[Delivery, int]) -> dict[str, int]:
         """Return by source how far its slowest partition that is not idle is behind the fastest."""
         times: dict[str, list[int]] = {}
-        for (source, name), time in self._all(seen).items():
+        for (source, name), end in ends.items():
             if name.startswith(PARTITION) and not self.complete:
-                times.setdefault(source, []).append(time)
+                times.setdefault(source, []).append(end)
         return {
-            source: max(of) - min(time for time in of if time >= max(of) - self.idle.get(source, 0))
+            source: max(of) - min(end for end in of if end >= max(of) - self.idle.get(source, 0))
             for source, of in times.items()
         }
 
@@ -80,14 +85,15 @@ class Watermarks:
         `NOTHING_SEEN` under its own name, unless its watermark is stated or `complete` is set.
         Where every source is retired, all are `NOTHING_MORE`.
         """
-        latest, skew = self.latest(seen), self._skew(seen)
+        ends = self._ends(seen)
+        skew, named = self._skew(ends), _without_partitions(ends)
         if not self.disorder:
-            return dict.fromkeys(sorted(name for _, name in latest), NOTHING_MORE)
-        live = {delivery: time for delivery, time in latest.items() if delivery[0] in self.disorder}
+            return dict.fromkeys(sorted(name for _, name in named), NOTHING_MORE)
+        live = {delivery: end for delivery, end in named.items() if delivery[0] in self.disorder}
         silent = sorted(set(self.disorder) - {source for source, _ in live})
         watermarks = [
-            (name, self._of(source, name, time - skew.get(source, 0)))
-            for (source, name), time in live.items()
+            (name, self._of(source, name, end - skew.get(source, 0)))
+            for (source, name), end in live.items()
         ]
         watermarks += [
             (source, self.stated.get(source, NOTHING_SEEN))
@@ -103,7 +109,11 @@ class Watermarks:
         """Return the same, and `NOTHING_MORE` for names that only retired sources deliver."""
         watermarks = self.of(seen)
         return {
-            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in watermarks},
+            **{
+                name: NOTHING_MORE
+                for _, name in _without_partitions(self._ends(seen))
+                if name not in watermarks
+            },
             **watermarks,
         }
 
@@ -115,6 +125,11 @@ class Watermarks:
         """
         return self.published.get(name, least(self.published)) - lateness
 
-    def _of(self, source: str, name: str, time: int) -> int:
-        late = 0 if self.complete else self.disorder[source]
-        return self.stated.get(name, self.stated.get(source, time - late))
+    def _of(self, source: str, name: str, end: int) -> int:
+        return self.stated.get(name, self.stated.get(source, end))
+
+
+def _without_partitions(ends: Mapping[Delivery, int]) -> dict[Delivery, int]:
+    return {
+        delivery: end for delivery, end in ends.items() if not delivery[1].startswith(PARTITION)
+    }

@@ -108,6 +108,12 @@ ENVELOPE: tuple[Field, ...] = (
     Field("expirytime", TIME, "O", "When the event must be forgotten.", unit="UTC"),
 )
 
+#: A row that says up to when its source is complete, and nothing else.
+HEARTBEAT = Field(
+    "is_heartbeat", pa.bool_(), "O",
+    "The row is no event: its source is complete up to `time`. It needs nothing else.",
+)  # fmt: skip
+
 BODY: tuple[Field, ...] = (
     code("activity", "What was done (XES concept:name).", "R"),
     enum("channel", "R", CHANNELS, "Medium of the contact."),
@@ -246,7 +252,10 @@ def _schema(fields: Iterable[Field], present: set[str] | None) -> pa.Schema:
 
 
 INTERACTIONS = Contract(
-    "interaction", ENVELOPE + BODY, needed=("time", "identity", "activity", "channel")
+    "interaction",
+    (*ENVELOPE, *BODY, HEARTBEAT),
+    needed=("time", "identity", "activity", "channel"),
+    dropped=(HEARTBEAT.name,),
 )
 INTERACTION: tuple[Field, ...] = INTERACTIONS.fields
 BY_NAME: dict[str, Field] = INTERACTIONS.by_name

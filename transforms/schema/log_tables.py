@@ -7,7 +7,7 @@ import pyarrow as pa
 from rejse.transforms.schema.contract import IDENTITY_TYPES, TIME
 from rejse.transforms.schema.registry import Column, Table
 
-COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
+COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased", "heartbeat")
 _COUNTED = pa.map_(pa.string(), pa.int64())
 _NAMED = pa.map_(pa.string(), pa.string())
 _MEASURED = pa.map_(pa.string(), pa.float64())
@@ -39,7 +39,7 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("windows", _COUNTED, "Windows of the configuration: `repeat`, `cap.claim`, others.", "us"),
     _of("thresholds", _MEASURED, "Thresholds of the configuration: `csat.satisfied_from`, others in"
         " points of the answers' scale, `is_problem.claim` as 1 or 0."),
-    _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
+    _of("counts", _COUNTED, f"Input rows: {', '.join(COUNTS)}.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
     _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
 ))  # fmt: skip
@@ -59,7 +59,7 @@ RUNS = Table("runs", "run that published, with its reconciliation, or that faile
     _of("started_at", TIME, "When it began: the clock after which rows lay in the future.", "UTC"),
     _of("finished_at", TIME, "When it published or failed; null where it was killed.", "UTC"),
     *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
-    _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
+    _of("difference", pa.int64(), "read less all others.", "1"),
     _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
     _of("notes", _COUNTED, "Changes, guesses, records that join nothing: counted kept rows.", "1"),
 ))  # fmt: skip

@@ -220,8 +220,9 @@ def stamp(publication: Row | None) -> list[tuple[str, str]]:
         ("Audit", clean(publication["audit"], 20)),
     ]
     if publication["n_read"] is not None:
-        counts = wording.accounted({name: publication[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})
-        parts = " + ".join(f"{counts[name]:,} {name}" for name in OUTCOMES_OF_A_ROW)
+        names = [*OUTCOMES_OF_A_ROW, *(["heartbeat"] if publication["n_heartbeat"] else [])]
+        counts = wording.accounted({name: publication[f"n_{name}"] for name in names})
+        parts = " + ".join(f"{counts[name]:,} {name}" for name in names)
         repaired = f" + {counts['repaired']:,} repaired" if counts["repaired"] else ""
         entries.append(("Rows read by the run", f"{publication['n_read']:,}{repaired} = {parts}"))
     return entries

@@ -22,7 +22,8 @@ stamp as (
         runs.n_duplicate,
         runs.n_late,
         runs.n_rejected,
-        runs.n_erased
+        runs.n_erased,
+        runs.n_heartbeat
     from newest
     left join runs on newest.run_id = runs.run_id
 )

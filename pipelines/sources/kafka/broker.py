@@ -65,13 +65,13 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
     from confluent_kafka.admin import AdminClient, OffsetSpec
 
     fixed = {name: FIXED[name] for name in ("log_level",)}
-    client, faults = _client(AdminClient, source, topic, fixed)
+    admin, faults = client(AdminClient, source, topic, fixed)
     try:
-        described = client.describe_topics(TopicCollection([topic.name]), request_timeout=answer)
-        about = described[topic.name].result()
+        about_topics = admin.describe_topics(TopicCollection([topic.name]), request_timeout=answer)
+        about = about_topics[topic.name].result()
         places = [TopicPartition(topic.name, part.id) for part in about.partitions]
         ends = [
-            client.list_offsets(
+            admin.list_offsets(
                 dict.fromkeys(places, spec),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=answer,
@@ -80,8 +80,8 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
         ]
         first, last = ({p.partition: f.result().offset for p, f in end.items()} for end in ends)
     except KafkaException as fault:
-        client.poll(0)  # brings what the client noticed meanwhile
-        raise _described(source, topic, fault.args[0], faults) from None
+        admin.poll(0)  # brings what the client noticed meanwhile
+        raise described(source, topic, fault.args[0], faults) from None
     topic_id = str(about.topic_id)
     return [
         TopicShard(source, topic, topic_id, part, first[part], last[part]) for part in sorted(first)
@@ -99,7 +99,7 @@ def messages(shard: TopicShard, stall: float = STALL) -> Iterator[list[Message]]
 
     if shard.start >= shard.stop:
         return
-    consumer, faults = _client(Consumer, shard.source, shard.topic, FIXED)
+    consumer, faults = client(Consumer, shard.source, shard.topic, FIXED)
     try:
         consumer.assign([TopicPartition(shard.topic.name, shard.partition, shard.start)])
         yield from _polls(consumer, shard, faults, stall)
@@ -124,11 +124,11 @@ def _polls(
             elif fault is None or fault.name() == "_PARTITION_EOF":
                 is_over = True
             elif not fault.retriable():
-                raise _described(shard.source, shard.topic, fault, faults)
+                raise described(shard.source, shard.topic, fault, faults)
         if answers:
             heard = time.monotonic()
         elif time.monotonic() - heard > stall:
-            raise _described(shard.source, shard.topic, None, faults)
+            raise described(shard.source, shard.topic, None, faults)
         if poll and (is_over or size >= BYTES or len(poll) >= MESSAGES):
             yield poll
             poll, size, heard = [], 0, time.monotonic()
@@ -149,14 +149,14 @@ def expect_installed(source: str, library: str) -> None:
         )
 
 
-def _client(kind: Any, source: str, topic: Topic, fixed: Mapping[str, Any]) -> tuple[Any, Any]:
+def client(kind: Any, source: str, topic: Topic, fixed: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return a client and the list to which it adds its faults."""
     from confluent_kafka import KafkaException
 
     faults: list[KafkaError] = []
     options = resolved(source, topic, is_registry=False)
     try:
-        client = kind(
+        made = kind(
             {
                 **options,
                 "bootstrap.servers": expand(topic.servers),
@@ -173,7 +173,7 @@ def _client(kind: Any, source: str, topic: Topic, fixed: Mapping[str, Any]) -> t
             f"source {source}: options: {which} is no option of librdkafka, or has no value of its"
             " kind; see docs/how-to/kafka.md"
         ) from None
-    return client, faults
+    return made, faults
 
 
 def resolved(source: str, topic: Topic, *, is_registry: bool) -> dict[str, str]:
@@ -192,7 +192,7 @@ def resolved(source: str, topic: Topic, *, is_registry: bool) -> dict[str, str]:
     return out
 
 
-def _described(
+def described(
     source: str, topic: Topic, fault: KafkaError | None, before: list[KafkaError]
 ) -> SourceError:
     """Return the error of a fault, else of the last one before."""

@@ -74,6 +74,7 @@ def test_every_row_read_is_accounted_for(mixed: tuple[Any, RunResult]) -> None:
     assert balanced(result)
     assert result.counts == {
         "read": 21, "kept": 6, "duplicate": 2, "late": 0, "rejected": 13, "erased": 0,
+        "heartbeat": 0,
     }  # fmt: skip
     assert result.reasons == {
         "not_json": 1, "mapping_failed": 1, "missing_time": 1, "non_person": 1, "event_cap": 9,

@@ -192,4 +192,5 @@ def test_a_part_of_a_file_is_read_again(tmp_path: Path) -> None:
     )
     assert again(tmp_path).counts == {
         "read": 2, "kept": 1, "duplicate": 1, "late": 0, "rejected": 0, "erased": 0,
+        "heartbeat": 0,
     }  # fmt: skip
