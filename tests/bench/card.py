@@ -32,6 +32,7 @@ import numpy as np
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.publication import overlay
+from rejse.pipelines.store.traces import OVERLAY
 from tests.bench.bench import ROOT
 
 PROGRAM = (sys.executable, "-m", "rejse.pipelines.cli.main")
@@ -116,9 +117,10 @@ def measure(
     config = folder / "rejse.toml"
     store = settings.load(config).store
     customers = known(folder)
+    overlay.remove(store)
     is_over, measured, events = threading.Event(), Measured(), Events(folder)
     with live(config, publish_every) as (loop, port):
-        while overlay.kept(store) is None or not answers(port, customers[0]):
+        while not (store / OVERLAY).is_dir() or not answers(port, customers[0]):
             time.sleep(EVERY)
         arriving = threading.Thread(target=events.keep_arriving, args=(events_rate, is_over))
         arriving.start()
