@@ -30,7 +30,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from confluent_kafka import Producer
 
 from rejse.pipelines.publication import overlay
