@@ -144,6 +144,11 @@ class CurrentTables:
         return self._rows(wanted)
 
     @property
+    def publication(self) -> int:
+        """The number of the publication that rows are read of."""
+        return self._base().publication.number
+
+    @property
     def links(self) -> pa.Table:
         """The identity links of the publication that rows are read of."""
         return self._base().links

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -140,13 +140,13 @@ class Asking:
         return dict(self._con.execute(query, [keys]).fetchall())
 
     def _key(self, name_or_key: str) -> str:
-        return pseudonym(self._settings, name_or_key)
+        return pseudonym(name_or_key, lambda: store_key(self._settings))
 
 
-def pseudonym(settings: Settings, name_or_key: str) -> str:
+def pseudonym(name_or_key: str, key: Callable[[], bytes]) -> str:
     """Return the pseudonym of `[TYPE:]IDENTITY`, or of a pseudonym itself.
 
-    Errors do not repeat the identity. Raises IdentityError where it is none, KeyChangedError.
+    Errors do not repeat the identity. Raises IdentityError where it is none, and what `key` raises.
     """
     from rejse.transforms.identity.pseudonyms import customer_key, signer
     from rejse.transforms.schema.contract import IDENTITY_TYPES
@@ -161,24 +161,24 @@ def pseudonym(settings: Settings, name_or_key: str) -> str:
             f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"
             " the colon"
         )
-    key = settings.key()
-    _refuse_other(settings, key)
-    return customer_key(kind, name, signer(key))
+    return customer_key(kind, name, signer(key()))
 
 
-def _refuse_other(settings: Settings, key: bytes) -> None:
-    """Raise KeyChangedError where pseudonyms are known to be of another key than this one.
+def store_key(settings: Settings) -> bytes:
+    """Return the key under which the newest publication was made.
 
-    Under it every identity would seem to be nobody's.
+    Raises KeyChangedError where that is known to be another than the configured one: under it every
+    identity would seem to be nobody's.
     """
     from rejse.pipelines.config import fingerprint
     from rejse.pipelines.store import delta_store, erasure_receipts
 
-    base = delta_store.latest(settings.store)
+    key, base = settings.key(), delta_store.latest(settings.store)
     if base is None or not base.core_version:  # an earlier version's, which does not say
-        return
+        return key
     if not erasure_receipts.is_under(base, fingerprint.key_id(key)):
         raise erasure_receipts.KeyChangedError(
             f"expected the key under which publication {base.number} was made, came another:"
             " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"
         )
+    return key

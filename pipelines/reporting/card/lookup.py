@@ -15,7 +15,7 @@ from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.publication.current_rows import CurrentTables
 from rejse.pipelines.reporting.card import sentences
 from rejse.pipelines.reporting.card.card import COLUMNS, Card, Rules, card_of
-from rejse.pipelines.reporting.identity_links import pseudonym
+from rejse.pipelines.reporting.identity_links import pseudonym, store_key
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.resolve import Links
@@ -68,6 +68,7 @@ class Cards:
         self._settings, self._now, self._rules = settings, now, rules(settings)
         self._tables = CurrentTables(settings.store, COLUMNS)
         self._links: tuple[pa.Table, Links] | None = None
+        self._key_of: tuple[int, bytes] | None = None
         self._lock = threading.Lock()
 
     def prepare(self) -> int:
@@ -84,7 +85,7 @@ class Cards:
             NotPublishedError, StoreDamagedError: there is nothing to read.
         """
         now = self._now()
-        customer = self._owner(pseudonym(self._settings, identity), now)
+        customer = self._owner(pseudonym(identity, self._key), now)
         rows = self._tables.rows([customer])
         until = min(rows.watermarks.values(), default=None)
         card = card_of(customer, rows.parts, until, now, self._rules)
@@ -94,6 +95,13 @@ class Cards:
                 " spelling; what was erased is not known either"
             )
         return CardAnswer(card, rows.publication.number, customer in rows.provisional)
+
+    def _key(self) -> bytes:
+        """Return the key of the store, looked up anew after each publication."""
+        number = self._tables.publication
+        if self._key_of is None or self._key_of[0] != number:
+            self._key_of = (number, store_key(self._settings))
+        return self._key_of[1]
 
     def _owner(self, key: str, now: datetime) -> str:
         """Return the customer to whom an identity belongs."""
