@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,6 +49,17 @@ SLOW = (
     "transforms/scoring/test_calibration",
 )  # fmt: skip
 SLOW_FIXTURES = {"browser", "real_data", "company_run"}
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while tests are gathered, which makes none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but never look at the thousands of tests for it."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

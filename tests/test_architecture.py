@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,9 +21,13 @@ PYTHON = MODULES + TEST_MODULES
 PROGRAMS = ("pipelines/demo/write.py",)
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_imports(path: Path) -> None:
-    assert refused_imports(path) == []
+def faulty(faults: Callable[[Path], Sequence[str]], paths: Sequence[Path]) -> dict[str, list[str]]:
+    """Faults of each file that has any; thousands of tests of a millisecond would take longer."""
+    return {name_of(path): list(lines) for path in paths if (lines := faults(path))}
+
+
+def test_imports() -> None:
+    assert faulty(refused_imports, PYTHON) == {}
 
 
 def test_there_is_no_circle_between_packages() -> None:
@@ -58,22 +62,27 @@ def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_the_command_line_prints(path: Path) -> None:
-    tree = tree_of(path)
-    prints = [
-        node.lineno
-        for node in ast.walk(tree)
+def prints(path: Path) -> list[str]:
+    """Lines of a module that print."""
+    return [
+        f"line {node.lineno}"
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id == "print"
     ]
-    assert not prints or name_of(path).startswith("pipelines/cli/") or name_of(path) in PROGRAMS
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_modules_are_named_for_a_thing(path: Path) -> None:
-    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+def test_only_the_command_line_prints() -> None:
+    printing = [*faulty(prints, MODULES)]
+    assert printing, "the command line does"
+    outside = {name for name in printing if not name.startswith("pipelines/cli/")}
+    assert outside <= {*PROGRAMS}
+
+
+def test_modules_are_named_for_a_thing() -> None:
+    empty = {"utils", "util", "helpers", "common", "misc"}
+    assert [name_of(path) for path in PYTHON if path.stem in empty] == []
 
 
 #: What a value is called by what happened to it, or by its place in a sentence, not by what it is.
@@ -100,14 +109,14 @@ def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=name_of)
-def test_names_are_those_of_the_field(path: Path) -> None:
-    lines = {
-        f"{name}: line {line}"
-        for name, line in bound_names(tree_of(path))
-        if name.strip("_") in NAMELESS
-    }
-    assert sorted(lines) == [], "name the value for what it is"
+def nameless(path: Path) -> list[str]:
+    """Values of a module that are not named for what they are."""
+    names = {(line, name) for name, line in bound_names(tree_of(path))}
+    return [f"{name}: line {line}" for line, name in sorted(names) if name.strip("_") in NAMELESS]
+
+
+def test_names_are_those_of_the_field() -> None:
+    assert faulty(nameless, PYTHON) == {}, "name the value for what it is"
 
 
 def test_a_name_that_says_nothing_is_found() -> None:
@@ -139,10 +148,9 @@ def patched_constants(tree: ast.Module) -> Iterator[str]:
                     yield from patched_constants(ast.parse(re.sub(r"{(\w+)}", r"\1", text)))
 
 
-@pytest.mark.parametrize("path", TEST_MODULES, ids=name_of)
-def test_no_constant_is_patched(path: Path) -> None:
-    names = {*patched_constants(tree_of(path))}
-    assert names == set(), "pass a parameter, or input of the real size"
+def test_no_constant_is_patched() -> None:
+    names = faulty(lambda path: [*patched_constants(tree_of(path))], TEST_MODULES)
+    assert names == {}, "pass a parameter, or input of the real size"
 
 
 def test_a_patched_constant_is_found() -> None:
@@ -179,9 +187,8 @@ def undocumented(path: Path) -> list[str]:
     return lacking
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_what_is_public_is_documented(path: Path) -> None:
-    assert undocumented(path) == []
+def test_what_is_public_is_documented() -> None:
+    assert faulty(undocumented, MODULES) == {}
 
 
 def test_every_folder_is_a_package() -> None:
@@ -201,10 +208,10 @@ def test_what_is_imported_is_what_is_edited() -> None:
     assert links == {folder: ROOT / folder for folder in FOLDERS}
 
 
-@pytest.mark.parametrize("path", SQL, ids=name_of)
-def test_sql_says_what_it_is_for(path: Path) -> None:
-    first = next(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    assert first.startswith("--"), "expected a comment with purpose, grain, key and sources"
+def test_sql_says_what_it_is_for() -> None:
+    texts = {name_of(path): path.read_text(encoding="utf-8").lstrip() for path in SQL}
+    silent = [name for name, text in texts.items() if not text.startswith("--")]
+    assert texts and silent == [], "expected a comment with purpose, grain, key and sources"
 
 
 @pytest.mark.parametrize("table", [*tables().values(), *x_tables().values()], ids=lambda t: t.name)

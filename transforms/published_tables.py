@@ -13,6 +13,7 @@ from functools import cache
 
 import pyarrow as pa
 
+from rejse.transforms.alerts.alert_table import ALERTS
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.dimensions import output_tables as operational
 from rejse.transforms.feedback import output_tables as feedback
@@ -90,6 +91,7 @@ _ENTRIES: tuple[Table, ...] = (
     _entry(PENDING, "live", "", "transforms.scoring"),
     _entry(SUPERSEDED, "state", "", "transforms.incremental"),
     _entry(EXCLUDED, "state", "", "transforms.incremental"),
+    _entry(ALERTS, "snapshot", "fired_at", "pipelines.alerts"),
     _entry(ERASURES, "log", "", "pipelines.maintenance"),
     _entry(RUNS, "log", "finished_at", "pipelines.publication"),
     _entry(PUBLICATIONS, "log", "", "pipelines.publication"),

@@ -23,7 +23,6 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0
 LOOK = 20.0
 #: Microseconds after which a message that cannot be delivered is given up.
 GIVE_UP = 24 * 3_600_000_000
-DEAD = "undelivered.jsonl"
 
 
 @dataclass
@@ -46,7 +45,7 @@ class Courier:
 
     def __post_init__(self) -> None:
         self._ledger = Ledger(self.store)
-        self._dead = FileReceiver(self.store / alert_ledger.FOLDER / DEAD)
+        self._dead = FileReceiver(self.store / alert_ledger.FOLDER / alert_ledger.UNDELIVERED)
         self._n_failures = 0
 
     def deliver(self) -> None:

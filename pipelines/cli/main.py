@@ -8,7 +8,7 @@ import sys
 import typer
 from typer.models import CommandInfo
 
-from rejse.pipelines.cli import card, identity, maintain, read, reference, run, setup
+from rejse.pipelines.cli import alerts, card, identity, maintain, read, reference, run, setup
 from rejse.pipelines.cli.exit_codes import (
     FAULT,
     INTERRUPTED,
@@ -37,6 +37,7 @@ app.command()(run.repair)
 app.command()(run.reconcile)
 app.command(context_settings={"allow_extra_args": True})(run.live)
 app.command()(read.status)
+app.command()(alerts.alerts)
 app.command()(read.sql)
 app.command()(read.explain)
 app.command()(identity.identity)

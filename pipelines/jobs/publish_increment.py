@@ -22,9 +22,10 @@ from rejse.pipelines.publication import unjoined
 from rejse.pipelines.publication.audit import AuditError
 from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.sources import positions
-from rejse.pipelines.store import carry_forward, staging
+from rejse.pipelines.store import alert_ledger, carry_forward, staging
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms import published_tables
+from rejse.transforms.alerts.alert_table import ALERTS
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.log_tables import COUNTS
@@ -72,6 +73,8 @@ def _publish(
     if progress:
         progress("auditing what is staged" if audit else "publishing")
     dimensions = staging.stage_dimensions(settings.store, plan.data)
+    since = settings.retention.since(increment.now).get(ALERTS.name)
+    dimensions += alert_ledger.staged(settings.store, since)
     carried, staged = None, output.files
     if increment.base is not None:
         carried = carry_forward.carry_forward(

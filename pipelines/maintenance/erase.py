@@ -37,8 +37,8 @@ from rejse.pipelines.maintenance import vacuum as cleaning
 from rejse.pipelines.publication import audit, overlay, publish
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources.kafka import archive_folder
-from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import (
+    alert_ledger,
     erasure_receipts,
     index_folders,
     parquet_files,
@@ -46,6 +46,7 @@ from rejse.pipelines.store import (
     quarantine,
     staging,
 )
+from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
 from rejse.pipelines.store.published_links import published_links
@@ -194,6 +195,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     number = writer.previous.number if writer.previous else 0
     _publish(writer, request)
     assert writer.previous is not None
+    alert_ledger.forget(store, request.keys)
     overlay.remove(store)  # the hot core lays another over the publication without it
     removed = _clean(store)
     (tombstone,) = (

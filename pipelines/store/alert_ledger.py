@@ -11,16 +11,21 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from rejse.pipelines.runtime import file_modes
+from rejse.pipelines.store import staging
+from rejse.pipelines.store.staged_file import StagedFile
+from rejse.transforms.alerts.alert_table import ALERTS, rows
 from rejse.transforms.alerts.ledger import Alert, Entry, fold, state_of
 
 FOLDER = file_modes.ALERTS
 NAME, LOCK = "ledger.jsonl", "lock"
+#: Messages that were given up.
+UNDELIVERED = "undelivered.jsonl"
 
 
 class Ledger:
@@ -88,14 +93,28 @@ def rewrite(store: Path, is_kept: Callable[[Alert], bool]) -> int:
     with _locked(store):
         alerts = Ledger(store).alerts().values()
         kept = [alert for alert in alerts if is_kept(alert)]
-        draft = store / FOLDER / f"{NAME}.making"
-        draft.unlink(missing_ok=True)
-        with _created(draft, store) as out:
-            out.write("".join(json.dumps(state_of(alert)) + "\n" for alert in kept).encode())
-            out.flush()
-            os.fsync(out.fileno())
-        draft.rename(store / FOLDER / NAME)
+        lines = (json.dumps(state_of(alert)) + "\n" for alert in kept)
+        _write_whole(store / FOLDER / NAME, store, "".join(lines))
     return len(alerts) - len(kept)
+
+
+def staged(store: Path, since: int | None) -> list[StagedFile]:
+    """Stage the rows of the published table of alerts; what fired before `since` is left out."""
+    if not (store / FOLDER / NAME).exists():
+        return []
+    file = staging.write(store, ALERTS.name, rows(Ledger(store).alerts().values(), since))
+    return [file] if file is not None else []
+
+
+def forget(store: Path, customer_keys: Collection[str]) -> None:
+    """Remove the alerts of a person, and messages on them that could not be delivered."""
+    rewrite(store, lambda alert: alert.customer_key not in customer_keys)
+    dead = store / FOLDER / UNDELIVERED
+    if dead.exists():
+        with _locked(store):
+            lines = dead.read_text("utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if not any(key in line for key in customer_keys)]
+            _write_whole(dead, store, "".join(kept))
 
 
 @contextmanager
@@ -108,6 +127,16 @@ def _locked(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _write_whole(path: Path, store: Path, content: str) -> None:
+    draft = path.with_name(f"{path.name}.making")
+    draft.unlink(missing_ok=True)
+    with _created(draft, store) as out:
+        out.write(content.encode())
+        out.flush()
+        os.fsync(out.fileno())
+    draft.rename(path)
 
 
 def _opened(store: Path) -> IO[bytes]:

@@ -74,9 +74,9 @@ class HotStore:
         base, self.core = hot_core.warm(self.settings, scratch, delta_store.now())
         self._overlay = Overlay(self.settings.store, base.number)
 
-    def step(self, *names: str) -> None:
-        """Take the files whose names begin so."""
-        touched = self.core.step(pieces(self.settings, *names))
+    def step(self, shards: Sequence[Shard]) -> None:
+        """Take pieces of files."""
+        touched = self.core.step(shards)
         if len(touched.customers):
             self._overlay.add(touched.customers, touched.tables)
 
@@ -94,5 +94,5 @@ class HotRun(bounded.Run):
         hot = HotStore(arrivals.settings, folder / "scratch")
         for part in range(1, arrivals.parts):
             arrivals.arrive(part)
-            hot.step(f"{part:03d}.")
+            hot.step(pieces(arrivals.settings, f"{part:03d}."))
         self.con = overlay.connect(arrivals.settings.store)

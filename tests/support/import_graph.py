@@ -16,8 +16,8 @@ from tests.support.paths import FOLDERS, MODULES, ROOT
 #: there is no circle; those of one line do not know each other.
 LAYERS = (
     ("sql", "transforms.errors"),
-    ("transforms.schema", "transforms.alerts"),
-    ("transforms.columnar",),
+    ("transforms.schema",),
+    ("transforms.columnar", "transforms.alerts"),
     ("transforms.ingest",),
     ("transforms.dimensions",),
     ("transforms.identity", "transforms.journeys"),

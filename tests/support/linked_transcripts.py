@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.config.settings import Settings, load
-from tests.support import strategies, transcript_links
+from tests.support import builders, strategies, transcript_links
 from tests.support.increments import Arrivals
 from tests.support.transcript import Transcript, all_transcripts, links_of
 
@@ -33,6 +33,36 @@ def on_devices(seed: int) -> Transcript:
         events=tuple(borne(row) for row in transcript.events),
         experience=tuple(borne(row) for row in transcript.experience),
     )
+
+
+def links(transcript: Transcript, seed: int) -> Links:
+    """Links of devices, over e-mails too, and merges of customers; other seeds, other links."""
+    chance = random.Random(f"links {seed}")
+    names = sorted(
+        {event["customer"] for event in transcript.events if "identitytype" not in event}
+    )
+    times = sorted(builders.moment(event["time"]) for event in transcript.events)
+    out: list[Mapping[str, Any]] = []
+    for name in names:
+        begin, end = sorted(chance.sample(times, 2))
+        until = {"until": end.isoformat()} if chance.random() < 0.4 else {}
+        owner = chance.choice((name, name, names[0]))
+        out += [
+            {
+                "previous": f"device {name}-device",
+                "is": f"email {name}-mail",
+                "from": begin.isoformat(),
+                **until,
+            },
+            {"previous": f"email {name}-mail", "is": f"customer {owner}"},
+        ]
+        if chance.random() < 0.3:
+            out.append(
+                {"previous": "device shared", "is": f"customer {name}", "from": begin.isoformat()}
+            )
+        if chance.random() < 0.2:
+            out.append({"previous": f"customer {name}", "is": f"customer {chance.choice(names)}"})
+    return out
 
 
 def put_links(folder: Path, transcript: Transcript, links: Links) -> Settings:

@@ -239,11 +239,11 @@ def group_of(transcript: Transcript) -> str:
     return json.dumps(shared, sort_keys=True, default=str)
 
 
-def sampled_groups(driver: str, share_of: int = 4) -> frozenset[str]:
+def sampled_groups(driver: str, one_in: int = 4) -> frozenset[str]:
     """Groups that a driver runs: all in the soak, else a sample that has a group of every file.
 
     A run costs about the same for one transcript as for hundreds. So the largest groups are taken
-    until every file has one, then those that no quicker driver proves, then one of `share_of` others.
+    until every file has one, then those that no quicker driver proves, then one in some others.
     """
     of_group: dict[str, list[Transcript]] = {}
     for transcript in all_transcripts():
@@ -253,7 +253,7 @@ def sampled_groups(driver: str, share_of: int = 4) -> frozenset[str]:
     for group, members in sorted(of_group.items(), key=lambda item: (-len(item[1]), item[0])):
         new = {transcript.file for transcript in members} - files
         is_only_here = any(t.counts or "core" not in t.drivers for t in members)
-        if chance.randrange(share_of) == 0 or new or is_only_here or SOAK:
+        if chance.randrange(one_in) == 0 or new or is_only_here or SOAK:
             sample.add(group)
             files |= new
     return frozenset(sample)

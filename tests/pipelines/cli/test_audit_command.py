@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.publication import audit
+from rejse.pipelines.publication.audit import Finding
 from tests.support import store_builder
 from tests.support.audits import broken_world
 from tests.support.cli import Command
@@ -31,8 +33,14 @@ def test_what_is_published_is_validated(
     assert "friction_score" in page and (">half<" in page) == bool(code)  # a state of no list
 
 
-def test_broken_rules_are_named_with_their_rows(rejse: Command, config: Path) -> None:
-    store_builder.published(config.parent / "store", broken_world()[0])
+def test_broken_rules_are_named_with_their_rows(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_builder.copied(config.parent / "store")
+    finding = Finding(
+        "friction_evidence", "severity.range", "critical", 1, 2, ("evidence_id=e",), ""
+    )
+    monkeypatch.setattr(audit, "published", lambda *_: ([finding], 9))
     code, out, _ = rejse("audit", "-c", str(config))
     assert code == 1
     assert "friction_evidence: severity.range (critical): 1 of 2 rows, such as evidence_id=" in out

@@ -17,8 +17,8 @@ import pytest
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs import increment
 from rejse.pipelines.jobs.run import RunResult
-from rejse.pipelines.jobs.status import status
 from rejse.pipelines.live.publishing_loop import Loop, Pace
+from rejse.pipelines.live.status import status
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.sources import shards

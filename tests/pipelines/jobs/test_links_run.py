@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import random
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
-from tests.support import builders
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import fetch
 from tests.support.law import examples
 from tests.support.linked_transcripts import (
     Links,
+    links,
     on_devices,
     put_links,
     started_arrivals,
@@ -26,36 +23,6 @@ from tests.support.linked_transcripts import (
     transcript_named,
 )
 from tests.support.transcript import Transcript, alias, group_of
-
-
-def links(transcript: Transcript, seed: int) -> Links:
-    """Links of devices, over e-mails too, and merges of customers; other seeds, other links."""
-    chance = random.Random(f"links {seed}")
-    names = sorted(
-        {event["customer"] for event in transcript.events if "identitytype" not in event}
-    )
-    times = sorted(builders.moment(event["time"]) for event in transcript.events)
-    out: list[Mapping[str, Any]] = []
-    for name in names:
-        begin, end = sorted(chance.sample(times, 2))
-        until = {"until": end.isoformat()} if chance.random() < 0.4 else {}
-        owner = chance.choice((name, name, names[0]))
-        out += [
-            {
-                "previous": f"device {name}-device",
-                "is": f"email {name}-mail",
-                "from": begin.isoformat(),
-                **until,
-            },
-            {"previous": f"email {name}-mail", "is": f"customer {owner}"},
-        ]
-        if chance.random() < 0.3:
-            out.append(
-                {"previous": "device shared", "is": f"customer {name}", "from": begin.isoformat()}
-            )
-        if chance.random() < 0.2:
-            out.append({"previous": f"customer {name}", "is": f"customer {chance.choice(names)}"})
-    return out
 
 
 def batch(folder: Path, transcript: Transcript, links_given: Links) -> dict[str, list[str]]:

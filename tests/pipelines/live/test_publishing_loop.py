@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import status
 from rejse.pipelines.jobs.arriving_files import ABANDONED_AFTER, is_whole
 from rejse.pipelines.jobs.run import RunResult
+from rejse.pipelines.live import status
 from rejse.pipelines.live.publishing_loop import Loop, Pace
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_log, delta_store, staging

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import status
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.live import status
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Place, Position, parse
 from rejse.pipelines.store import delta_store
