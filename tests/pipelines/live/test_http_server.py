@@ -152,7 +152,7 @@ def test_a_body_is_no_request(port: int) -> None:
 def test_the_log_has_method_route_and_status_only(
     port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="rejse"):  # which a command before may have set
         asked(port, "GET", f"/echo?identity={SECRET}")
         asked(port, "POST", "/echo", f'{{"identity": "{SECRET}"}}')
         asked(port, "GET", f"/{SECRET}")
