@@ -10,9 +10,9 @@ import http.client
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.client import HTTPMessage
 from typing import Any
 
 from rejse.pipelines.alerts.messages import Message
@@ -72,7 +72,7 @@ class WebhookReceiver:
             raise UnreachableError(f"the receiver cannot be reached ({kind})") from None
 
 
-def _after(headers: Mapping[str, str]) -> float | None:
+def _after(headers: HTTPMessage) -> float | None:
     """Return the seconds of `Retry-After`, given as such or as a date; None without."""
     given = headers.get("Retry-After")
     if given is None:
