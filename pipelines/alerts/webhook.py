@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPMessage
 from typing import Any
 
 from rejse.pipelines.alerts.messages import Message
@@ -72,7 +71,7 @@ class WebhookReceiver:
             raise UnreachableError(f"the receiver cannot be reached ({kind})") from None
 
 
-def _after(headers: HTTPMessage) -> float | None:
+def _after(headers: Any) -> float | None:
     """Return the seconds of `Retry-After`, given as such or as a date; None without."""
     given = headers.get("Retry-After")
     if given is None:
