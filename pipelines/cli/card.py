@@ -34,6 +34,6 @@ def card(identity: Identity, config: Config = CONFIG, json: Json = False) -> Non
     name = sys.stdin.readline().rstrip("\n") if identity == "-" else identity
     answer = Cards(settings_in(config)).of(name)
     if json:
-        terminal.show_json(answer.as_dict())
+        terminal.show_json(answer.fields())
     else:
         print(terminal.visible(answer.text(), "\n"), end="")

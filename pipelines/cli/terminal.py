@@ -9,6 +9,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
@@ -23,6 +24,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def plain(value: Any) -> Any:
     """Return a value as JSON can hold it: times as ISO 8601, sets sorted, other types as text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(vars(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):

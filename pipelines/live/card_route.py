@@ -52,4 +52,4 @@ class CardRoute:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, "nothing is published yet")
         if query.address.get("format") == "text":
             return as_text(answer.text())
-        return as_json(answer.as_dict())
+        return as_json(answer.fields())

@@ -14,7 +14,7 @@ import logging
 import socket
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -71,8 +71,8 @@ Route = Callable[[Query], Answer]
 
 
 def as_json(value: Any, status: int = HTTPStatus.OK) -> Answer:
-    """Return an answer that holds a JSON document; times are written as ISO 8601."""
-    return Answer(status, JSON, json.dumps(value, ensure_ascii=False, default=_iso).encode())
+    """Return an answer that holds a JSON document; times as ISO 8601, dataclasses as objects."""
+    return Answer(status, JSON, json.dumps(value, ensure_ascii=False, default=_plain).encode())
 
 
 def as_text(text: str) -> Answer:
@@ -80,9 +80,12 @@ def as_text(text: str) -> Answer:
     return Answer(HTTPStatus.OK, TEXT, text.encode())
 
 
-def _iso(value: Any) -> str:
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of a value: a time as ISO 8601, a dataclass as its fields."""
     if isinstance(value, datetime):
         return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return vars(value)
     raise TypeError(f"expected a value of JSON, came {type(value).__name__}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pyarrow as pa
 from rejse.pipelines.reporting.card.card import Card, Rules, card_of
 from rejse.transforms.core import build_context, score_journeys
 from rejse.transforms.feedback.attach import attach
+from rejse.transforms.schema.registry import LIVE
 from tests.support import builders
 from tests.support.transcript import Transcript, operational_of
 
@@ -29,6 +31,11 @@ def tables_at(story: Transcript, now: datetime) -> dict[str, pa.Table]:
     return {**scored, **feedback, "events": events}
 
 
+def live(tables: Mapping[str, pa.Table]) -> dict[str, list[pa.Table]]:
+    """The tables as they are stored while nothing is final."""
+    return {name if name == "events" else name + LIVE: [rows] for name, rows in tables.items()}
+
+
 def rules_of(story: Transcript) -> Rules:
     """Settings of a story that a card depends on."""
     rules = story.rules
@@ -38,6 +45,6 @@ def rules_of(story: Transcript) -> Rules:
 
 def card_at(story: Transcript, now: datetime, customer: str = "ann") -> Card:
     """The card of a customer at a moment; all sources are complete up to it."""
-    tables = {name: [rows] for name, rows in tables_at(story, now).items()}
+    tables = live(tables_at(story, now))
     micros = builders.micros(now)
     return card_of(builders.key_of(customer), tables, micros, now, rules_of(story))

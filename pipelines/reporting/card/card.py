@@ -21,27 +21,28 @@ from rejse.pipelines.reporting.card.names import events, shown
 from rejse.transforms.columnar.arrays import flat
 from rejse.transforms.journeys.event_flags import LEAVES_OPEN
 from rejse.transforms.schema import contract
-from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.parameters import JourneyType
-from rejse.transforms.schema.registry import LIVE
 
-#: Columns that a card is made of, by table.
+_JOURNEYS = ("journey_id", "journey_type", "owner", "started_at", "ended_at", "state", "outcome",
+             "n_steps", "n_contacts", "friction_score")  # fmt: skip
+_ANSWERS = ("x_id", "journey_id", "respondent_type", "instrument", "level", "occurred_at",
+            "touchpoint", "raw_score", "scale_max", "has_text", "is_answered", "acted_at",
+            "is_ignored")  # fmt: skip
+#: Columns that a card is made of, by stored table. Of what is final, nothing is open.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "journeys": ("journey_id", "journey_type", "owner", "started_at", "ended_at", "state",
-                 "outcome", "n_steps", "n_contacts", "friction_score"),
-    "steps": ("step_id", "journey_id", "seq", "event_ids", "touchpoint", "channel", "system",
-              "started_at"),
-    "friction_evidence": ("journey_id", "kind", "owner", "owner_to", "occurred_at", "basis",
-                          "share", "event_ids"),
-    "handoffs": ("handoff_id", "journey_id", "from_step", "to_step", "from_owner", "to_owner",
-                 "from_team", "to_team", "occurred_at", "is_dropped", "due_at"),
-    "promises": ("promise_id", "journey_id", "step_id", "kind", "made_by", "owner", "made_at",
-                 "due_at", "delivered_at", "status"),
-    "sla_results": ("journey_id", "sla", "kind", "owner", "started_at", "due_at", "status"),
-    "experience": ("x_id", "journey_id", "respondent_type", "instrument", "level", "occurred_at",
-                   "touchpoint", "raw_score", "scale_max", "has_text", "sentiment01",
-                   "is_solicited", "is_answered", "invited_at", "acted_at", "is_ignored",
-                   "score01"),
+    "journeys": _JOURNEYS,
+    "journeys_live": _JOURNEYS,
+    "steps_live": ("step_id", "journey_id", "seq", "event_ids", "touchpoint", "channel", "system",
+                   "started_at"),
+    "friction_evidence_live": ("journey_id", "kind", "owner", "owner_to", "occurred_at", "share",
+                               "event_ids"),
+    "handoffs_live": ("journey_id", "from_step", "to_step", "from_owner", "to_owner", "from_team",
+                      "to_team", "occurred_at", "is_dropped", "due_at"),
+    "promises_live": ("journey_id", "step_id", "kind", "made_by", "owner", "made_at", "due_at",
+                      "delivered_at", "status"),
+    "sla_results_live": ("journey_id", "kind", "owner", "started_at", "due_at", "status"),
+    "experience": _ANSWERS,
+    "experience_live": _ANSWERS,
     "events": ("source", "id", "time", "sequence", "info", "consent_purpose"),
     "excluded": ("kind",),
 }  # fmt: skip
@@ -255,21 +256,23 @@ def card_of(
         rules: Settings that it depends on.
     """
     rows = _Rows(tables)
-    journeys = sorted(rows.of("journeys"), key=lambda j: (j["ended_at"], j["journey_id"]))
+    journeys = sorted(
+        rows.of("journeys", "journeys_live"), key=lambda j: (j["ended_at"], j["journey_id"])
+    )
     ongoing = [journey for journey in journeys if journey["state"] == "open"]
     ids = {journey["journey_id"] for journey in ongoing}
     steps = sorted(
-        (step for step in rows.of("steps") if step["journey_id"] in ids),
+        (step for step in rows.of("steps_live") if step["journey_id"] in ids),
         key=lambda step: (step["journey_id"], step["seq"]),
     )
     clock = _Clock(now, complete_until, rules.lateness)
     known = _known(rows, steps, rules.volatile_fields)
     due = _due(rows, ids, steps, clock)
     waiting = _waiting(rows, ids, steps, clock)
-    answers = _answers(rows.of("experience"))
+    answers = _answers(rows.of("experience", "experience_live"))
     felt = [_feeling(answer) for answer in answers if answer["is_answered"]][:LAST_ANSWERS]
     friction = _friction(
-        piece for piece in rows.of("friction_evidence") if piece["journey_id"] in ids
+        piece for piece in rows.of("friction_evidence_live") if piece["journey_id"] in ids
     )
     summaries = [_summary(journey, steps) for journey in reversed(ongoing)]
     problems = [
@@ -291,19 +294,16 @@ def card_of(
 
 
 class _Rows:
-    """Rows of one customer by table, final and not final together."""
+    """Rows of one customer by stored table."""
 
     def __init__(self, tables: Mapping[str, Sequence[pa.Table]]) -> None:
-        self._tables = tables
+        self.parts = tables
 
-    def arrow(self, name: str) -> list[pa.Table]:
-        names = [column for column in COLUMNS[name] if column != CUSTOMER_KEY]
-        parts = [*self._tables.get(name, ()), *self._tables.get(name + LIVE, ())]
-        return [part.select([c for c in names if c in part.column_names]) for part in parts]
-
-    def of(self, name: str) -> list[Row]:
-        blank = dict.fromkeys(COLUMNS[name])
-        return [blank | row for part in self.arrow(name) for row in part.to_pylist()]
+    def of(self, *names: str) -> list[Row]:
+        """Return the rows of tables; a column that a file lacks is null."""
+        blank = dict.fromkeys(COLUMNS[names[0]])
+        parts = (part for name in names for part in self.parts.get(name, ()))
+        return [blank | row for part in parts for row in part.to_pylist()]
 
 
 @dataclass(frozen=True)
@@ -406,7 +406,7 @@ def _of_events(rows: _Rows, wanted: Mapping[str, Row]) -> list[Row]:
     names = pa.array(list(wanted), pa.string())
     blank = dict.fromkeys(COLUMNS["events"])
     listed: list[Row] = []
-    for part in rows.arrow("events"):
+    for part in rows.parts.get("events", ()):
         source, ident = (flat(part.column(name)).cast(pa.string()) for name in ("source", "id"))
         is_theirs = pc.is_in(pc.binary_join_element_wise(source, ident, "/"), value_set=names)
         listed += [blank | row for row in part.filter(is_theirs).to_pylist()]
@@ -428,7 +428,7 @@ def _due(rows: _Rows, ids: set[str], steps: Sequence[Row], clock: _Clock) -> lis
     """Return promises and service levels that are not settled."""
     events_of = {step["step_id"]: events(step["event_ids"]) for step in steps}
     unsettled = []
-    for promise in rows.of("promises"):
+    for promise in rows.of("promises_live"):
         status, is_delivered = promise["status"], promise["delivered_at"] is not None
         is_open = promise["journey_id"] in ids
         if (
@@ -446,7 +446,7 @@ def _due(rows: _Rows, ids: set[str], steps: Sequence[Row], clock: _Clock) -> lis
             Due(promise["kind"], shown(promise["owner"]), maker, promise["made_at"],
                 promise["due_at"], state, rule)
         )  # fmt: skip
-    for level in rows.of("sla_results"):
+    for level in rows.of("sla_results_live"):
         if level["journey_id"] in ids and level["status"] in ("open", "breached"):
             state = clock.state(level["due_at"], level["status"] == "breached")
             rule = Evidence("friction.md#service-levels", level["journey_id"])
@@ -466,7 +466,7 @@ def _waiting(rows: _Rows, ids: set[str], steps: Sequence[Row], clock: _Clock) ->
     """Return hand-offs that were asked for and not taken up."""
     events_of = {step["step_id"]: events(step["event_ids"]) for step in steps}
     waiting = []
-    for hand in rows.of("handoffs"):
+    for hand in rows.of("handoffs_live"):
         if hand["journey_id"] not in ids or hand["to_step"] is not None or hand["due_at"] is None:
             continue
         state = "dropped" if hand["is_dropped"] else clock.state(hand["due_at"], False)
@@ -562,7 +562,7 @@ def _consent(rows: _Rows) -> tuple[bool | None, Advice | None]:
     """Return whether the last logged consent is for marketing, and the advice without it."""
     logged = [
         part.filter(pc.is_valid(part.column("consent_purpose")))
-        for part in rows.arrow("events")
+        for part in rows.parts.get("events", ())
         if "consent_purpose" in part.column_names
     ]
     last = _in_order(row for part in logged for row in part.to_pylist())[-1:]

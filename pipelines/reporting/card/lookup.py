@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,10 +36,10 @@ class CardAnswer:
     publication: int
     is_provisional: bool
 
-    def as_dict(self) -> dict[str, Any]:
+    def fields(self) -> dict[str, Any]:
         """For machines."""
         where = {"publication": self.publication, "is_provisional": self.is_provisional}
-        return {**asdict(self.card), **where}
+        return {**vars(self.card), **where}
 
     def text(self) -> str:
         """For people at a terminal."""
