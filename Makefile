@@ -71,7 +71,7 @@ bench: .venv/ready  ## the same work by rejse and its rivals; what increments an
 	$(BIN)/python -m tests.bench.latency --events 10
 	$(BIN)/python -m tests.bench.first_result --events 1000000
 
-soak: .venv/ready  ## laws, oracle, kills and mutations on many times as many examples
+soak: .venv/ready  ## laws, transcripts, oracle, kills and mutations on many times as many examples
 	REJSE_SAMPLE=soak $(BIN)/python -m pytest $$(grep -rl 'support\.law' tests --include='test_*.py')
 
 lock:  ## resolve the lock file anew (needs uv)

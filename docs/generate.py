@@ -368,6 +368,23 @@ def views() -> Iterator[str]:
         yield from grid(("name", "purpose", "one row per"), rows)
 
 
+def alerts() -> Iterator[str]:
+    """Every rule of alerts that comes with rejse."""
+    yield from ("# Rules of alerts", "")
+    yield "Rules that `rejse live` asks where the configuration has a table `[alerts]`. How to"
+    yield "write one, and what becomes of an alert: [alerts](../how-to/alerts.md). A rule of"
+    yield "`journey` has at most one alert at a time in a journey."
+    yield ""
+    rows = [
+        (
+            f"`{name}`", script.header["severity"], script.header["purpose"],
+            script.header["until"], script.header.get("per", "event"),
+        )
+        for name, script in scripts("alerts").items()
+    ]  # fmt: skip
+    yield from grid(("rule", "severity", "fires where", "is withdrawn when", "of"), rows)
+
+
 # metrics and kinds
 
 
@@ -459,6 +476,7 @@ def exit_codes() -> Iterator[str]:
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands, "configuration": configuration, "contract": contract, "rejects": reasons,
     "tables": tables, "views": views, "metrics": metrics, "kinds": kinds, "exit-codes": exit_codes,
+    "alerts": alerts,
 }  # fmt: skip
 
 

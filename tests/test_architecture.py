@@ -21,13 +21,19 @@ PYTHON = MODULES + TEST_MODULES
 PROGRAMS = ("pipelines/demo/write.py",)
 
 
-def faulty(faults: Callable[[Path], Sequence[str]], paths: Sequence[Path]) -> dict[str, list[str]]:
-    """Faults of each file that has any; thousands of tests of a millisecond would take longer."""
-    return {name_of(path): list(lines) for path in paths if (lines := faults(path))}
+def faulty(faults: Callable[[Path], Sequence[str]], paths: Sequence[Path]) -> list[str]:
+    """Each fault with its file; thousands of tests of a millisecond would take longer."""
+    return [f"{name_of(path)}: {fault}" for path in paths for fault in faults(path)]
+
+
+def listed(lines: Sequence[str], why: str = "") -> str:
+    """All lines, of which the comparison of two lists would show some."""
+    return "\n".join([why, *lines])
 
 
 def test_imports() -> None:
-    assert faulty(refused_imports, PYTHON) == {}
+    refused = faulty(refused_imports, PYTHON)
+    assert not refused, listed(refused)
 
 
 def test_there_is_no_circle_between_packages() -> None:
@@ -74,10 +80,10 @@ def prints(path: Path) -> list[str]:
 
 
 def test_only_the_command_line_prints() -> None:
-    printing = [*faulty(prints, MODULES)]
+    printing = faulty(prints, MODULES)
     assert printing, "the command line does"
-    outside = {name for name in printing if not name.startswith("pipelines/cli/")}
-    assert outside <= {*PROGRAMS}
+    outside = [line for line in printing if not line.startswith(("pipelines/cli/", *PROGRAMS))]
+    assert not outside, listed(outside)
 
 
 def test_modules_are_named_for_a_thing() -> None:
@@ -116,7 +122,8 @@ def nameless(path: Path) -> list[str]:
 
 
 def test_names_are_those_of_the_field() -> None:
-    assert faulty(nameless, PYTHON) == {}, "name the value for what it is"
+    lines = faulty(nameless, PYTHON)
+    assert not lines, listed(lines, "name the value for what it is")
 
 
 def test_a_name_that_says_nothing_is_found() -> None:
@@ -150,7 +157,7 @@ def patched_constants(tree: ast.Module) -> Iterator[str]:
 
 def test_no_constant_is_patched() -> None:
     names = faulty(lambda path: [*patched_constants(tree_of(path))], TEST_MODULES)
-    assert names == {}, "pass a parameter, or input of the real size"
+    assert not names, listed(names, "pass a parameter, or input of the real size")
 
 
 def test_a_patched_constant_is_found() -> None:
@@ -188,7 +195,8 @@ def undocumented(path: Path) -> list[str]:
 
 
 def test_what_is_public_is_documented() -> None:
-    assert faulty(undocumented, MODULES) == {}
+    lacking = faulty(undocumented, MODULES)
+    assert not lacking, listed(lacking)
 
 
 def test_every_folder_is_a_package() -> None:

@@ -40,8 +40,8 @@ def test_the_least_log_gives_a_first_result(folder: Path) -> None:
     }  # fmt: skip
     assert result.reasons == {"missing_time": 1, "non_person": 1}
     with connect(project.store) as con:
-        rows = con.sql("select n_events, n_channels from v_journeys order by all").fetchall()
-        kinds = con.sql("select distinct kind from v_friction_evidence order by 1").fetchall()
+        rows = con.execute("select n_events, n_channels from v_journeys order by all").fetchall()
+        kinds = con.execute("select distinct kind from v_friction_evidence order by 1").fetchall()
     assert rows == [(1, 1), (1, 1), (2, 2)]  # the pigeon came by channel `other`
     assert kinds == [("channel_fallback",), ("channel_switch",)]
     assert run(project, RunRequest(complete=True, audit=None)).status == "nothing_new"

@@ -208,12 +208,12 @@ class Store:
                     (r.id, r.time, r.activity, r.recorded, pseudonym(self.model.person(r), KEY))
                     for r in rows.values()
                 ]
-                assert sorted(con.sql(sql).fetchall()) == sorted(wanted), table
+                assert sorted(con.execute(sql).fetchall()) == sorted(wanted), table
             counted = ", ".join(f"sum(n_{name})::bigint" for name in COUNTS)
-            runs = con.sql(f"select {counted} from runs").fetchall()
+            runs = con.execute(f"select {counted} from runs").fetchall()
             assert runs == [tuple(self.model.counts[name] for name in COUNTS)]
             if self.model.erased:
-                assert len(con.sql("from erasures").fetchall()) == len(self.model.erased)
+                assert len(con.execute("from erasures").fetchall()) == len(self.model.erased)
 
 
 def acted(real: Store, *more: Callable[[], None]) -> None:

@@ -46,7 +46,7 @@ def rows(con: Any, example: str, view: str) -> list[dict[str, Any]]:
 
 
 def only_value(con: Any, query: str) -> Any:
-    ((value,),) = con.sql(query).fetchall()
+    ((value,),) = con.execute(query).fetchall()
     return value
 
 

@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 from rejse.pipelines.alerts.courier import Courier
 from rejse.pipelines.alerts.evaluate import Evaluator, Rule, Tables
 from rejse.pipelines.alerts.receivers import FileReceiver, Receiver
+from rejse.pipelines.alerts.webhook import WebhookReceiver
 from rejse.pipelines.config.alerts import AlertSettings
-from rejse.pipelines.store import delta_store, traces
+from rejse.pipelines.store import alert_ledger, delta_store, traces
 from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
@@ -230,6 +231,14 @@ def receivers(settings: AlertSettings) -> dict[str, Receiver]:
     out: dict[str, Receiver] = {}
     if settings.file is not None:
         out["file"] = FileReceiver(settings.file)
+    if settings.webhook is not None:
+        out["webhook"] = WebhookReceiver(
+            settings.webhook, settings.webhook_header, settings.webhook_secret
+        )
+    if settings.topic is not None:
+        from rejse.pipelines.alerts.topic import TopicReceiver
+
+        out["topic"] = TopicReceiver(settings.topic, settings.servers, settings.options)
     return out
 
 
@@ -246,8 +255,14 @@ def couriers(store: Path, settings: AlertSettings) -> list[Courier]:
     ]
 
 
+def compact(store: Path, settings: AlertSettings, now: int) -> None:
+    """Write the ledger anew with a line for each alert; those of long ago are left out."""
+    alert_ledger.rewrite(store, lambda alert: alert.touched_at >= now - settings.keep)
+
+
 def started(store: Path, settings: AlertSettings) -> AlertThreads:
     """Start the alerts of a hot loop in threads of their own. Raises SettingsError."""
+    compact(store, settings, delta_store.now())
     threads = AlertThreads(of(store, settings), couriers(store, settings))
     threads.start()
     return threads

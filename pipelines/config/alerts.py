@@ -77,7 +77,7 @@ class AlertSettings(Frozen):
     def _zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             raise ValueError(
                 f"expected a time zone such as Europe/Copenhagen, came {value!r}"
             ) from None

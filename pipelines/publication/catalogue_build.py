@@ -76,18 +76,20 @@ def build(
     validate_checks(checks)  # here files cannot be reached; below they can
     file = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
     copied = catalogue.pointed(root) if like is None else like
-    before = _copied(file, catalogue.path(root, copied or 0))
-    shapes = _shapes(root, files, before)
-    undeclared = _undeclared(shapes)
-    definitions = hash_definitions(undeclared, checks)
-    continues = before.definitions == definitions
-    if continues or (like is not None and before.definitions):
-        with _written(file) as con:
-            _refresh_tables(con, root, files, shapes, before)
-    elif undeclared:  # views bound without these columns would not see them
+    with contextlib.ExitStack() as stack:
+        con, before = _copied(stack, file, catalogue.path(root, copied or 0))
+        shapes = _shapes(root, files, before)
+        undeclared = _undeclared(shapes)
+        definitions = hash_definitions(undeclared, checks)
+        continues = before.definitions == definitions
+        is_like = continues or (like is not None and before.definitions != "")
+        if is_like:
+            with _transaction(con):
+                _refresh_tables(con, root, files, shapes, before)
+    if undeclared and not is_like:  # views bound without these columns would not see them
         file.unlink(missing_ok=True)
         build_anew(file, root, files, checks, definitions)
-    else:
+    elif not is_like:
         file.write_bytes(blank(hash_definitions()))
         with _written(file) as con:
             _refresh_tables(con, root, files, shapes, _Content())
@@ -195,17 +197,27 @@ def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitio
 
 @contextlib.contextmanager
 def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a catalogue for one transaction.
+    """Open a catalogue for one transaction."""
+    with _opened(file) as con, _transaction(con):
+        yield con
 
-    Without it each of the many small statements would sync the disk.
-    """
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a catalogue for writing."""
     # More threads would only be woken: each statement takes less than a millisecond.
     config = {"storage_compatibility_version": STORAGE, "threads": 1}
     with duckdb.connect(str(file), config=config) as con:
         con.execute("set timezone = 'UTC'")
-        con.begin()
         yield con
-        con.commit()
+
+
+@contextlib.contextmanager
+def _transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit many small statements together, each of which would sync the disk."""
+    con.begin()
+    yield
+    con.commit()
 
 
 @dataclass(frozen=True)
@@ -217,23 +229,23 @@ class _Content:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
-def _copied(file: Path, present: Path) -> _Content:
-    """Copy a catalogue to `file`; return its content.
+def _copied(stack: contextlib.ExitStack, file: Path, present: Path) -> tuple[Any, _Content]:
+    """Copy a catalogue to `file`; return it, open until the stack ends, and its content.
 
-    None where it is broken, missing or of an earlier version.
+    Where it is broken, missing or of an earlier version it has no content and is not open.
     """
     names = published_tables.names()
     macros = [DEFINITIONS, SHAPES, *map(_files_of, names)]
     try:
         shutil.copyfile(present, file)
         file.chmod(0o600)
-        with duckdb.connect(str(file), read_only=True) as con:
-            query = f"select {', '.join(f'{macro}()' for macro in macros)}"
-            ((definitions, shapes, *files),) = con.execute(query).fetchall()
+        con = stack.enter_context(_opened(file))
+        query = f"select {', '.join(f'{macro}()' for macro in macros)}"
+        ((definitions, shapes, *files),) = con.execute(query).fetchall()
     except (OSError, duckdb.Error):
-        return _Content()
+        return None, _Content()
     read = {name: (columns, uniform) for name, (columns, uniform) in json.loads(shapes).items()}
-    return _Content(definitions, dict(zip(names, files, strict=True)), read)
+    return con, _Content(definitions, dict(zip(names, files, strict=True)), read)
 
 
 def _refresh_tables(

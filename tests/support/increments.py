@@ -216,8 +216,8 @@ def contents_of(con: Any) -> dict[str, list[str]]:
     out = {}
     for name in x_tables.all_tables():
         for table in TABLES[name].stored:
-            rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
+            rows = con.execute(f"select * exclude ({STAMPS}) from {table}").fetchall()
             out[table] = sorted(map(str, rows))
     for table in ("events", "answers", "cases", "customers", "pending"):
-        out[table] = sorted(map(str, con.sql(f"select * from {table}").fetchall()))
+        out[table] = sorted(map(str, con.execute(f"select * from {table}").fetchall()))
     return out

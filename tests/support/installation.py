@@ -91,7 +91,7 @@ def deliver(installed: settings.Settings, name: str, *rows: dict[str, Any]) -> R
 
 def fetch(installed: settings.Settings, sql: str) -> list[tuple[Any, ...]]:
     with connect(installed.store) as con:
-        return list(con.sql(sql).fetchall())
+        return list(con.execute(sql).fetchall())
 
 
 def typed_row(day: int, identity: str, kind: str, **given: Any) -> dict[str, Any]:
@@ -108,4 +108,4 @@ def typed_row(day: int, identity: str, kind: str, **given: Any) -> dict[str, Any
 def customer_by_event(installed: settings.Settings) -> dict[str, str]:
     """Whose each event is, by its id."""
     with connect(installed.store) as con:
-        return dict(con.sql("select id, customer_key from events").fetchall())
+        return dict(con.execute("select id, customer_key from events").fetchall())

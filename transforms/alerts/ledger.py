@@ -81,6 +81,11 @@ class Alert:
     undelivered: frozenset[tuple[str, int]] = frozenset()
 
     @property
+    def touched_at(self) -> int:
+        """Return when anything last became of it, but for deliveries."""
+        return max(self.changed_at, self.acknowledged_at or 0, self.closed_at or 0)
+
+    @property
     def is_standing(self) -> bool:
         """Return whether it is neither withdrawn nor closed."""
         return self.withdrawn_at is None and self.closed_at is None

@@ -118,7 +118,7 @@ def _polls(
             fault, offset = answer.error(), answer.offset()
             if fault is None and offset < shard.stop:
                 value = answer.value()
-                poll.append(Message(offset, value, answer.key(), _time(answer.timestamp())))
+                poll.append(message_of(answer))
                 size += len(value or b"")
                 is_over = is_over or offset == shard.stop - 1
             elif fault is None or fault.name() == "_PARTITION_EOF":
@@ -134,10 +134,11 @@ def _polls(
             poll, size, heard = [], 0, time.monotonic()
 
 
-def _time(stamp: tuple[int, int]) -> datetime | None:
-    """Return the time of a message; None where it has none."""
-    kind, milliseconds = stamp
-    return None if kind == 0 else EPOCH + timedelta(milliseconds=milliseconds)
+def message_of(answer: Any) -> Message:
+    """Return a message as the client received it; one without a timestamp has none."""
+    kind, milliseconds = answer.timestamp()
+    at = None if kind == 0 else EPOCH + timedelta(milliseconds=milliseconds)
+    return Message(answer.offset(), answer.value(), answer.key(), at)
 
 
 def expect_installed(source: str, library: str) -> None:

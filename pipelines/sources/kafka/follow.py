@@ -39,16 +39,15 @@ class Follower:
         Raises:
             SourceError: messages were removed before they came.
         """
-        came: dict[int, list[Message]] = {}
+        received: dict[int, list[Message]] = {}
         for answer in self._consumer.consume(broker.MESSAGES, timeout=0):
             fault = answer.error()
             if fault is None:
-                message = Message(answer.offset(), answer.value())
-                came.setdefault(answer.partition(), []).append(message)
+                received.setdefault(answer.partition(), []).append(broker.message_of(answer))
             elif fault.name() != "_PARTITION_EOF" and not fault.retriable():
                 one = next(iter(self._next.values()))
                 raise broker.described(one.source, one.topic, fault, self._faults)
-        return [self._piece(partition, messages) for partition, messages in came.items()]
+        return [self._piece(partition, messages) for partition, messages in received.items()]
 
     def is_of(self, partitions: Sequence[TopicShard]) -> bool:
         """Return whether a topic still is the one that is followed, with the same partitions."""

@@ -106,10 +106,10 @@ def test_the_ledger_is_published_and_a_person_leaves_it(project: Settings) -> No
     store, customers = project.store, customer_by_event(project)
     assert fetch(project, "select count(*) from alerts") == [(0,)]
     assert delta_store.head(store, "alerts") == -1  # a store without alerts keeps no table
-    one, other = customers["e0"], customers["e1"]
+    person, other = customers["e0"], customers["e1"]
     keys = with_alerts(
-        store, match("a", customer=one), match("b", customer=other), match("c", customer=other),
-        match("d", "own", one),
+        store, match("a", customer=person), match("b", customer=other), match("c", customer=other),
+        match("d", "own", person),
     )  # fmt: skip
     file = project.root / "done.json"
     ends = [
@@ -120,7 +120,7 @@ def test_the_ledger_is_published_and_a_person_leaves_it(project: Settings) -> No
     file.write_text("".join(json.dumps(end) + "\n" for end in ends))
     import_outcomes(store, file)
     dead = store / alert_ledger.FOLDER / alert_ledger.UNDELIVERED
-    dead.write_text(json.dumps({"message": one}) + "\n" + json.dumps({"message": other}) + "\n")
+    dead.write_text(json.dumps({"message": person}) + "\n" + json.dumps({"message": other}) + "\n")
     publish(project, "c.jsonl", 3)
     figures = (
         "rule, n_fired, n_withdrawn, n_acknowledged, n_closed, n_judged, acknowledge_s_median,"
@@ -134,7 +134,7 @@ def test_the_ledger_is_published_and_a_person_leaves_it(project: Settings) -> No
     erase.forget(project, "customer", PEOPLE[0])
     assert fetch(project, query) == [("relief", 2, 0, 2, 1, 1, 2400.0, 1200.0, 0.0)]
     assert {entry["customer_key"] for entry in entries(store)} == {other}
-    assert one not in dead.read_text()
+    assert person not in dead.read_text()
     assert other in dead.read_text()
     publish(project, "d.jsonl", 4)
     assert fetch(project, query)[0][1] == 2

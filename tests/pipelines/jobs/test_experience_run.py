@@ -128,13 +128,13 @@ def test_a_very_late_answer_revises_what_was_felt_and_no_journey(tmp_path: Path)
     arrivals.arrive(0)
     arrivals.run(is_last=False)
     with connect(arrivals.settings.store) as con:
-        before = con.sql(journeys).fetchall()
-        assert con.sql(felt).fetchall() == [(0.9, 1, "first")]
+        before = con.execute(journeys).fetchall()
+        assert con.execute(felt).fetchall() == [(0.9, 1, "first")]
     arrivals.arrive(1)
     result = arrivals.run(is_last=True)
     with connect(arrivals.settings.store) as con:
-        assert set(before) <= set(con.sql(journeys).fetchall())
-        assert con.sql(felt).fetchall() == [(0.1, 2, "answer")]
+        assert set(before) <= set(con.execute(journeys).fetchall())
+        assert con.execute(felt).fetchall() == [(0.1, 2, "answer")]
     assert result.unjoined == {"no_event": 1, "unknown_name": 1}
     again = arrivals.run(is_last=True)
     assert (again.status, again.unjoined) == ("nothing_new", result.unjoined)

@@ -54,7 +54,7 @@ def increment(folder: Path) -> RunResult:
 
 def events(project: settings.Settings) -> list[str]:
     with connect(project.store) as con:
-        return [ident for (ident,) in con.sql("select id from events order by id").fetchall()]
+        return [ident for (ident,) in con.execute("select id from events order by id").fetchall()]
 
 
 #: A year that somebody mistyped, among 20 rows of one day; as the next day's file, 20 more.
@@ -71,8 +71,8 @@ def test_what_lies_in_the_future_is_set_aside_and_moves_no_frontier(
     assert (result.counts["kept"], result.reasons) == (20, {future_rows.REASON: 1})
     assert result.frontiers == {"crm": micros("2026-01-05T09:19")}
     with connect(project.store) as con:
-        refused = con.sql("select source, position, reason from rejects").fetchall()
-        (recorded,) = con.sql("select started_at from runs").fetchall()[0]
+        refused = con.execute("select source, position, reason from rejects").fetchall()
+        (recorded,) = con.execute("select started_at from runs").fetchall()[0]
     assert refused == [("crm", "a.jsonl:21", future_rows.REASON)]
     assert delta_store.micros(recorded) == now
     clock("2026-01-07")

@@ -84,7 +84,7 @@ def test_a_source_is_retired_without_its_files(tmp_path: Path) -> None:
     result = once(load(tmp_path))
     assert (result.status, result.counts["read"]) == ("published", 0)
     with connect(project.store) as con:
-        assert con.sql("select count(*) from events").fetchall() == [(2,)]
+        assert con.execute("select count(*) from events").fetchall() == [(2,)]
 
 
 @pytest.mark.parametrize("change", ["mapping", "gone"])

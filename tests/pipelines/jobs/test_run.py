@@ -84,10 +84,12 @@ def test_every_row_read_is_accounted_for(mixed: tuple[Any, RunResult]) -> None:
 def test_the_publication_says_what_the_run_says(mixed: tuple[Any, RunResult]) -> None:
     project, result = mixed
     with connect(project.store) as con:
-        events = con.sql("select source, id from events order by all").fetchall()
-        refused = con.sql("select reason, count(*) from rejects group by 1 order by 1").fetchall()
-        runs = con.sql("select run_id, n_read, n_kept, difference from runs").fetchall()
-        csat = con.sql("select columns('csat_.*') from v_publication").fetchall()
+        events = con.execute("select source, id from events order by all").fetchall()
+        refused = con.execute(
+            "select reason, count(*) from rejects group by 1 order by 1"
+        ).fetchall()
+        runs = con.execute("select run_id, n_read, n_kept, difference from runs").fetchall()
+        csat = con.execute("select columns('csat_.*') from v_publication").fetchall()
     assert events == [*(("crm", f"e{n}") for n in range(5)), ("web", "e0")]
     assert dict(refused) == dict(result.reasons)
     assert runs == [(result.run_id, 21, 6, 0)]
@@ -181,9 +183,9 @@ def test_changed_files_make_a_new_publication(tmp_path: Path) -> None:
     second = once(project)
     assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 1)
     with connect(project.store) as con:
-        assert con.sql("select n_events from v_journeys").fetchall() == [(2,)]
+        assert con.execute("select n_events from v_journeys").fetchall() == [(2,)]
     with connect(project.store, 1) as con:
-        assert con.sql("select n_events from v_journeys").fetchall() == [(1,)]
+        assert con.execute("select n_events from v_journeys").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(
@@ -200,9 +202,9 @@ def test_nothing_kept_is_an_empty_publication(
     assert balanced(result)
     assert dict(result.reasons) == reasons
     with connect(project.store) as con:
-        assert con.sql("select count(*) from v_journeys").fetchall() == [(0,)]
-        assert con.sql("select count(*) from events").fetchall() == [(0,)]
-        assert con.sql("select count(*) from rejects").fetchall() == [(sum(reasons.values()),)]
+        assert con.execute("select count(*) from v_journeys").fetchall() == [(0,)]
+        assert con.execute("select count(*) from events").fetchall() == [(0,)]
+        assert con.execute("select count(*) from rejects").fetchall() == [(sum(reasons.values()),)]
     assert once(project).status == "nothing_new"
 
 
@@ -333,7 +335,7 @@ def test_a_failing_worker_leaves_no_trace(
             once(project, beam_args=beam_args)
     assert not list(project.store.glob(".scratch-*"))
     with connect(project.store) as con:
-        assert con.sql("select count(*) from events").fetchall() == [(1,)]
+        assert con.execute("select count(*) from events").fetchall() == [(1,)]
     assert once(project).publication == 2  # and the lock is free again
 
 

@@ -49,7 +49,7 @@ def day(number: int) -> tuple[int, int]:
 
 def content(project: settings.Settings) -> list[list[tuple[Any, ...]]]:
     with connect(project.store) as con:
-        return [list(con.sql(question).fetchall()) for question in TOLD]
+        return [list(con.execute(question).fetchall()) for question in TOLD]
 
 
 def ids(project: settings.Settings) -> set[str]:

@@ -34,7 +34,7 @@ VICTIMS = ("hot core", "run", "broker")
 KILLS = int(os.environ.get("REJSE_KILLS", 200 if SOAK else len(VICTIMS)))
 SEED, PARTITIONS, CUSTOMERS = 20, 3, 30 if SOAK else 10
 #: Seconds between two kills at most: a start takes about two, a publication one.
-LONGEST = 8.0 if SOAK else 3.0
+LONGEST = 6.0 if SOAK else 3.0
 #: Seconds in which all must be seen in the end, on a machine that others load.
 PATIENCE = 300
 LIVE = ("live", "--publish-every", "200ms", "--look-every", "50ms", "--config")
@@ -92,7 +92,8 @@ def live(folder: Path) -> Iterator[Service]:
 def test_kills_at_any_moment_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    transcript = with_copies(strategies.many_felt(SEED, CUSTOMERS), SEED)
+    # The audit looks at every publication, and refuses some of what the rich generator makes up.
+    transcript = with_copies(strategies.many(SEED, CUSTOMERS, rich=False), SEED)
     for name in ("undisturbed", "killed"):
         (tmp_path / name).mkdir()
     files = Arrivals([transcript], tmp_path / "undisturbed", 1, "wholly shuffled", SEED)

@@ -67,7 +67,7 @@ def outputs(there: Settings) -> Path:
 
 def rows(there: Settings, sql: str) -> list[tuple[Any, ...]]:
     with catalogue.connect(there.store) as con:
-        return list(con.sql(sql).fetchall())
+        return list(con.execute(sql).fetchall())
 
 
 def test_nothing_of_the_erased_is_found_anywhere(there: Settings) -> None:

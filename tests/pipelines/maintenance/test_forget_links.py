@@ -68,7 +68,7 @@ def test_what_links_gave_to_the_erased_goes_with_it(project: settings.Settings) 
     everything = b"".join(p.read_bytes() for p in project.store.rglob("*") if p.suffix == ".json")
     assert erased.encode() not in everything
     with connect(project.store) as con:
-        ends = con.sql("select previous_key, identity_key from identity_links").fetchall()
+        ends = con.execute("select previous_key, identity_key from identity_links").fetchall()
     assert ends == [(before["phone-1-1"],) * 2]  # the wall
 
 
@@ -102,7 +102,7 @@ def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
     assert customers["phone-1-3"] == device
     assert customers["phone-1-5"] == expected
     with connect(project.store) as con:
-        assert con.sql("select count(*) from identity_links").fetchall() == [(2,)]
+        assert con.execute("select count(*) from identity_links").fetchall() == [(2,)]
 
 
 def test_what_was_linked_is_its_own_from_then_on(project: settings.Settings) -> None:

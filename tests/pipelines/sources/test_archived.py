@@ -27,4 +27,4 @@ def test_files_may_be_archived_once_they_were_read(tmp_path: Path) -> None:
     (tmp_path / "web2.jsonl").write_text(lines([row(2)]))
     assert once(project).counts["kept"] == 1
     with connect(project.store) as con:
-        assert con.sql("select count(*) from events").fetchall() == [(3,)]
+        assert con.execute("select count(*) from events").fetchall() == [(3,)]

@@ -174,7 +174,7 @@ def published(folder: Path, logs: list[Path]) -> tuple[Settings, list[tuple[Any,
     run(project, RunRequest(complete=True, audit=None))
     with connect(project.store) as con:
         query = "select customer_key, count(*) from events group by 1 order by 2, 1"
-        return project, con.sql(query).fetchall()
+        return project, con.execute(query).fetchall()
 
 
 def test_a_log_of_floats_and_a_log_of_texts_have_the_same_people(tmp_path: Path) -> None:
