@@ -90,6 +90,7 @@ class Evaluator:
         )
         self._con.execute("set timezone = 'UTC'; set memory_limit = '512MB'")
         self._con.execute("set enable_external_access = false; set lock_configuration = true")
+        self._empty: set[str] = set()
         self._lay({})
         for rule in rules.values():
             self._refuse_columns(rule)
@@ -142,6 +143,10 @@ class Evaluator:
             if f"v_{name}" not in self._words:
                 continue
             columns = self.tables[name]
+            has_rows = any(tables[part].num_rows for part in (name, name + LIVE) if part in tables)
+            if not has_rows and name in self._empty:
+                continue
+            (self._empty.discard if has_rows else self._empty.add)(name)
             shape = pa.schema([published_tables.schema(name).field(c) for c in columns])
             parts = [tables[part].select(columns) for part in (name, name + LIVE) if part in tables]
             self._con.register(f"v_{name}", concatenated(parts) or shape.empty_table())

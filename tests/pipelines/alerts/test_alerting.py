@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from rejse.pipelines.alerts.alerting import Alerting
+from rejse.pipelines.alerts.alerting import Alerting, AlertThreads, Step
+from rejse.pipelines.alerts.courier import Courier
 from rejse.pipelines.alerts.evaluate import Rule
+from rejse.pipelines.alerts.messages import Message
 from rejse.sql import Script
+from rejse.transforms.alerts.schedule import Pace
 from tests.support import store_builder
 from tests.support.alerting import RULES, Watch, live, stepped
 from tests.support.store_builder import START, Rows, journey, key_of
@@ -173,3 +178,23 @@ def test_a_rule_that_fails_stops_no_other_and_withdraws_nothing(
         ("own", "fired"), ("promise_broken", "fired"), ("promise_broken", "withdrawn"),
     ]  # fmt: skip
     assert "the rule of alerts own failed" in caplog.text
+
+
+class Heard:
+    """A receiver that says when it has a message."""
+
+    def __init__(self) -> None:
+        self.has_come = Event()
+
+    def send(self, message: Message) -> None:
+        self.has_come.set()
+
+
+def test_threads_look_and_deliver(watch: Watch, tmp_path: Path) -> None:
+    heard = Heard()
+    courier = Courier(tmp_path, "heard", heard, Pace(), lambda: watch.clock)
+    threads = AlertThreads(watch.alerting, [courier])
+    threads.start()
+    tables = {f"{name}_live": store_builder.table(name, part) for name, part in promised().items()}
+    threads.take(Step(watch.base, pa.array([key_of(1)]), tables, 0))
+    assert heard.has_come.wait(60)
