@@ -45,8 +45,8 @@ class Follower:
             if fault is None:
                 received.setdefault(answer.partition(), []).append(broker.message_of(answer))
             elif fault.name() != "_PARTITION_EOF" and not fault.retriable():
-                one = next(iter(self._next.values()))
-                raise broker.described(one.source, one.topic, fault, self._faults)
+                first = next(iter(self._next.values()))
+                raise broker.described(first.source, first.topic, fault, self._faults)
         return [self._piece(partition, messages) for partition, messages in received.items()]
 
     def is_of(self, partitions: Sequence[TopicShard]) -> bool:
