@@ -31,6 +31,7 @@ from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, erasure_receipts
 from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY
 from rejse.pipelines.store.state_reader import PublishedTables, keys_of
 from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
@@ -39,7 +40,6 @@ from rejse.transforms.columnar.arrays import Bools, arrow, flat, sorted_distinct
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import rows_to_publish
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.identity.link_table import LINKS as LINK_COLUMNS
 from rejse.transforms.incremental import cross_customer_ids
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_customers import LATE
@@ -77,9 +77,9 @@ def warm(
     erased = erasure_receipts.erased(settings.store, base)
     increment = plan_increment(settings, base, RunRequest(inputs=()), now, erased)
     if identity_links.are_kept(settings):
-        none = pa.Table.from_batches([], LINK_COLUMNS)
-        links = identity_links.links_of_run(settings, base, none, erased)
-        increment = replace(increment, links=links)
+        # Those that have arrived since are followed by the next publication: until then rows of
+        # theirs join the customers who have their stored rows.
+        increment = replace(increment, links=published_links(settings.store, base))
     tables = published(settings.store, base)
     history = WarmTables(tables.store, tables.files, groups or RowGroups(HISTORY_BYTES))
     plan = replace(plan_graph(settings, increment, scratch), archived=frozenset())

@@ -18,10 +18,10 @@ from rejse.pipelines.live.hot_core import HotCore, Touched
 from rejse.pipelines.live.publishing_loop import reread_tables
 from rejse.pipelines.live.vitals import Pulse
 from rejse.pipelines.publication import catalogue
-from rejse.pipelines.publication.overlay import Overlay
+from rejse.pipelines.publication.overlay import Overlay, OverlayError
 from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.sources.shards import Shard
-from rejse.pipelines.store import delta_store
+from rejse.pipelines.store import delta_store, lock
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
 from rejse.pipelines.store.warm_tables import RowGroups
@@ -68,17 +68,23 @@ class HotLoop:
         """
         while not self.stop.is_set():
             try:
-                with tempfile.TemporaryDirectory(prefix="rejse-hot-") as scratch:
+                with (
+                    lock.hot(self.settings.store),
+                    tempfile.TemporaryDirectory(prefix="rejse-hot-") as scratch,
+                ):
                     yield from self._on_publication(Path(scratch))
             except hot_core.NoBaseError:  # the bounded run is about to publish one
+                yield 0
+            except lock.AnotherHotCore as fault:
+                self._pulse.last_error = str(fault)
                 yield 0
             self.stop.wait(self.pause)
 
     def _on_publication(self, scratch: Path) -> Iterator[int]:
         settings = reread_tables(self.settings)
         base, core = hot_core.warm(settings, scratch, delta_store.now(), self._groups)
-        laid = Overlay(settings.store, base.number)
         try:
+            laid = Overlay(settings.store, base.number)
             with Arrivals(settings, base, self.pause) as arrivals:
                 began = time.monotonic()
                 arrived, is_first = arrivals.first(), True
@@ -101,9 +107,10 @@ class HotLoop:
             is_current = catalogue.pointed(settings.store) == base.number
             if is_current and self._n_misses > arriving_files.MAX_MISSES:
                 raise
-        except BrokerError as fault:  # it may answer again
+        except (BrokerError, OverlayError) as fault:  # there may be an answer, or room, again
             self._pulse.last_error = str(fault)
             LOG.error("%s; trying again", fault)
+            yield 0
 
     def _take(self, arrived: Sequence[Shard], core: HotCore, laid: Overlay) -> Touched:
         """Lay what has arrived over the publication; return what it touched."""

@@ -6,6 +6,9 @@ in `REPLACED` whose published rows they replace. Of a customer the last segment 
 least halve from one to the next, so that there are few and a row is written seldom. A manifest,
 replaced atomically, names the publication and the segments; an overlay of another publication is
 none. Nothing of it is ever published, and all of it can be removed at any moment.
+
+Beside the segments lies a copy of the publication's catalogue whose tables read what a macro lists:
+a session copies it and replaces that macro. In the list of each table is a file without rows.
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,25 +29,40 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from rejse.pipelines.publication import catalogue, catalogue_build, catalogue_cache
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import delta_store, notes, staging
-from rejse.pipelines.store.state_reader import concatenated, keys_of
+from rejse.pipelines.store import checksums, delta_store, notes
+from rejse.pipelines.store.state_reader import concatenated, keys_of, plain
 from rejse.pipelines.store.traces import OVERLAY
 from rejse.sql import quoted
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import sorted_distinct
-from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED
+from rejse.transforms.errors import RejseError
+from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED, replaced_customers
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-MANIFEST = "current.json"
-#: Replaced segments stay for so many steps: a query may still read them.
-KEPT_STEPS = 64
+MANIFEST, CATALOGUE = "current.json", "catalog.duckdb"
+#: Seconds for which replaced segments stay: a query may still read them.
+KEPT_FOR = 60.0
 #: Seconds after which an overlay that nobody keeps is not read with an older publication.
 STALE_AFTER = 10.0
 NO_WATERMARKS: Mapping[str, int] = {}
+#: Number of the step whose segment has no rows.
+EMPTY = 0
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{32}")
+_FILE = re.compile(rf"\.live/{_NAME.pattern}/[0-9]+/[a-z_]+/{checksums.FILE.pattern}")
+#: Number of the step that wrote a row's file.
+_STEP = "cast(regexp_extract(filename, '/([0-9]+)/[a-z_]+/part-', 1) as integer)"
+#: Macro that lists the files of a table in the overlay.
+FILES = "overlay_files"
 #: End of the name of the view of a table's published rows, below the overlay's.
 PUBLISHED = "__published"
+
+
+class OverlayError(RejseError):
+    """Provisional rows cannot be written; published ones are as they were."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +79,31 @@ class Overlay:
     """Writer of the overlay of one publication; an overlay before it is removed."""
 
     def __init__(self, store: Path, base: int) -> None:
+        """Begin without rows. Raises OverlayError where that cannot be written."""
         self._store, self._base, self._name = store, base, f"{base}-{uuid.uuid4().hex}"
         self._segments: list[Segment] = []
-        self._retired: list[tuple[int, str]] = []
-        self._step = 0
+        self._retired: list[tuple[float, str]] = []
+        self._step = EMPTY
         self._watermarks: dict[str, int] = {}
         shutil.rmtree(store / OVERLAY, ignore_errors=True)
-        (store / OVERLAY).mkdir(mode=file_modes.folder(file_modes.of(store)))
+        mode = file_modes.folder(file_modes.of(store))
+        with _written(store):
+            for folder in (store / OVERLAY, store / OVERLAY / self._name):
+                folder.mkdir(mode=mode)
+            self._empty = self._files(_without_rows())
+            self._prepare_catalogue()
+
+    def _prepare_catalogue(self) -> None:
+        """Write the catalogue that sessions copy; without it they make their own."""
+        published, made = catalogue.path(self._store, self._base), self._place / CATALOGUE
+        with contextlib.suppress(FileNotFoundError, duckdb.Error):
+            shutil.copyfile(published, made)
+            made.chmod(0o600)
+            _lay(self._store, made, self._empty)
+
+    @property
+    def _place(self) -> Path:
+        return self._store / OVERLAY / self._name
 
     def add(
         self,
@@ -78,17 +115,23 @@ class Overlay:
 
         `watermarks`: microseconds up to which sources of interactions are complete, where they
         have moved since the publication.
+
+        Raises:
+            OverlayError: no row can be written, or the overlay was removed: the publication's rows
+                are served.
         """
         self._watermarks |= watermarks
         private = published_tables.private()
-        kept = {name: rows for name, rows in tables.items() if name not in private}
+        kept = {name: plain(rows) for name, rows in tables.items() if name not in private}
         self._step += 1
         while self._segments and len(self._segments[-1].customers) <= 2 * len(customers):
             last = self._segments.pop()
-            self._retired.append((self._step, last.folder))
+            self._retired.append((time.monotonic(), last.folder))
             customers, kept = _merged(last, customers, kept)
-        self._segments.append(self._written(customers, kept))
-        self._announce()
+        with _written(self._store):
+            folder = f"{OVERLAY}/{self._name}/{self._step}"
+            self._segments.append(Segment(customers, kept, folder, self._files(kept)))
+            self._announce()
         self._remove_retired()
 
     def keep(self) -> None:
@@ -96,26 +139,63 @@ class Overlay:
         with contextlib.suppress(FileNotFoundError):  # nothing was added yet
             os.utime(self._store / OVERLAY / MANIFEST)
 
-    def _written(self, customers: pa.Array, tables: Mapping[str, pa.Table]) -> Segment:
-        folder = f"{OVERLAY}/{self._name}/{self._step}"
-        stage = staging.Stage(self._store / folder)
-        staged = [file for name, rows in tables.items() for file in stage.add(name, rows)]
-        files: dict[str, list[str]] = {}
-        for file in (*staged, *stage.close()):
-            files.setdefault(file.table, []).append(f"{folder}/{file.path}")
-        return Segment(customers, tables, folder, files)
+    def _files(self, tables: Mapping[str, pa.Table]) -> dict[str, list[str]]:
+        """Write rows of the step as a file of each table; return their paths below the store.
+
+        They are read a few times: to encode and to compress them would cost more than it saves.
+        """
+        files, mode = {}, file_modes.file(file_modes.of(self._store))
+        (self._place / str(self._step)).mkdir()  # not if an erasure has removed the overlay
+        for name, rows in tables.items():
+            file = f"{OVERLAY}/{self._name}/{self._step}/{name}/{checksums.unfinished()}"
+            (self._store / file).parent.mkdir()
+            (self._store / file).touch(mode)  # the writer opens what is there and leaves its mode
+            pq.write_table(
+                rows, self._store / file, use_dictionary=False, write_statistics=[CUSTOMER_KEY]
+            )
+            files[name] = [file]
+        return files
 
     def _announce(self) -> None:
         manifest = {
-            "base": self._base, "segments": [dict(s.files) for s in self._segments],
-            "watermarks": self._watermarks,
+            "base": self._base, "name": self._name, "empty": self._empty,
+            "segments": [dict(s.files) for s in self._segments], "watermarks": self._watermarks,
         }  # fmt: skip
         notes.write(self._store / OVERLAY / MANIFEST, manifest)
 
     def _remove_retired(self) -> None:
-        while self._retired and self._retired[0][0] + KEPT_STEPS <= self._step:
+        while self._retired and self._retired[0][0] + KEPT_FOR <= time.monotonic():
             _, folder = self._retired.pop(0)
             shutil.rmtree(self._store / folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _written(store: Path) -> Iterator[None]:
+    """Raise OverlayError where something cannot be written."""
+    try:
+        yield
+    except OSError as fault:
+        why = fault.strerror or fault
+        raise OverlayError(f"expected to write provisional rows below {store}, came: {why}") from (
+            fault
+        )
+
+
+def _without_rows() -> dict[str, pa.Table]:
+    """Return all tables that an overlay may have, without rows."""
+    shapes = {name: published_tables.schema(name) for name in _tables()}
+    empty = {name: plain(shape.empty_table()) for name, shape in shapes.items()}
+    return {**empty, REPLACED: replaced_customers({})}
+
+
+def _tables() -> list[str]:
+    """List the stored tables of rows of customers that everybody may read."""
+    private = published_tables.private()
+    return [
+        name
+        for name in published_tables.names()
+        if name not in private and CUSTOMER_KEY in published_tables.schema(name).names
+    ]
 
 
 def _merged(
@@ -148,8 +228,8 @@ def connect(root: Path, limits: catalogue.Limits | None = None) -> Any:
 def base(store: Path) -> int | None:
     """Return the publication of the overlay; None where nobody keeps it, or it is gone."""
     number = kept(store)
-    if number is None:
-        return None
+    if number is None or number == catalogue.pointed(store):
+        return number
     known = {publication.number: publication for publication in delta_store.publications(store)}
     is_readable = number in known and catalogue_cache.is_readable(store, known[number])
     return number if is_readable else None
@@ -189,11 +269,27 @@ def kept(store: Path) -> int | None:
 
 
 def _manifest(store: Path) -> dict[str, Any]:
+    """Read the manifest; one that is missing or damaged, or names other files, is that of none."""
     try:
         read: dict[str, Any] = json.loads((store / OVERLAY / MANIFEST).read_text("utf-8"))
-    except FileNotFoundError:
+        _expect_own(store, read)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {"base": None, "segments": []}
     return read
+
+
+def _expect_own(store: Path, manifest: dict[str, Any]) -> None:
+    """Raise ValueError, or what comes of another shape, where a path leaves the overlay."""
+    if not isinstance(manifest["base"], int) or not _NAME.fullmatch(manifest["name"]):
+        raise ValueError("no base")
+    root, known = store.resolve(), {REPLACED, *_tables()}
+    for files in (manifest["empty"], *manifest["segments"]):
+        for name, listed in files.items():
+            if name not in known:
+                raise ValueError("no table")
+            for file in listed:
+                if not _FILE.fullmatch(file) or (root / file).resolve() != root / file:
+                    raise ValueError("no file of an overlay")
 
 
 def amend(store: Path, file: Path, publication: int) -> None:
@@ -201,69 +297,96 @@ def amend(store: Path, file: Path, publication: int) -> None:
 
     All served views follow, since they read tables by name.
     """
-    layers = segments(store, publication)
+    manifest = _manifest(store)
+    if manifest["base"] != publication or not manifest["segments"]:
+        _lay(store, file, {})
+        return
+    layers = (manifest["empty"], *manifest["segments"])
+    prepared = file.with_suffix(".prepared")
+    try:
+        shutil.copyfile(store / OVERLAY / manifest["name"] / CATALOGUE, prepared)
+        _list_files(store, prepared, layers)
+    except (OSError, duckdb.Error):  # it is missing or damaged
+        prepared.unlink(missing_ok=True)
+        _lay(store, file, manifest["empty"])
+        _list_files(store, file, layers)
+    else:
+        prepared.replace(file)
+
+
+def _list_files(store: Path, file: Path, layers: Sequence[Mapping[str, Sequence[str]]]) -> None:
+    with _catalogue(file) as con:
+        con.execute(_listing(store, layers))
+
+
+@contextlib.contextmanager
+def _catalogue(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a catalogue for one transaction."""
     with duckdb.connect(str(file), config={"threads": 1}) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()
-        # Only files that macros list can be reached later (`catalogue.lock_down`).
-        paths = [path for files in layers for listed in files.values() for path in listed]
-        con.execute(f"create macro overlay_files() as {catalogue_build.listed(store, paths)}")
-        con.execute(f"create view overlay_customers as {_customers(store, layers)}")
-        con.execute(f"create view overlay_replaced as {_replaced(store, layers)}")
-        tables = {name for files in layers for name in files} - {REPLACED}
-        for name in sorted(published_tables.names()):
-            is_live = published_tables.is_live(name)
-            if layers and (name in tables or is_live):
-                con.execute(f"alter view {name} rename to {name}{PUBLISHED}")
-                con.execute(f"create view {name} as {_rows(con, store, name, layers, is_live)}")
+        yield con
+        con.commit()
+
+
+def _listing(store: Path, layers: Sequence[Mapping[str, Sequence[str]]]) -> str:
+    """Return `create macro` of the files of a table.
+
+    Only files that macros list can be reached later (`catalogue.lock_down`).
+    """
+    names = dict.fromkeys(name for files in layers for name in files)
+    cases = (
+        f"when {quoted(name)} then "
+        + catalogue_build.listed(store, [path for files in layers for path in files.get(name, ())])
+        for name in names
+    )
+    return f"create or replace macro {FILES}(name) as case name {' '.join(cases)} end"
+
+
+def _lay(store: Path, file: Path, empty: Mapping[str, Sequence[str]]) -> None:
+    """Let the tables of a catalogue read the files that a macro lists; at first those `empty`."""
+    with _catalogue(file) as con:
+        if empty:
+            con.execute(_listing(store, [empty]))
+        con.execute(f"create view overlay_replacements as {_replacements(empty)}")
+        con.execute(
+            "create view overlay_customers as select customer_key, max(segment) as segment"
+            " from overlay_replacements"
+            f' where "table" = {quoted(LIVE_TABLES)} group by customer_key'
+        )
+        con.execute(
+            'create view overlay_replaced as select "table", customer_key from overlay_replacements'
+            " semi join overlay_customers using (customer_key, segment)"
+        )
+        for name in sorted(empty.keys() - {REPLACED}):
+            con.execute(f"alter view {name} rename to {name}{PUBLISHED}")
+            con.execute(f"create view {name} as {_rows(name)}")
         con.execute(
             "create view v_live as select *, customer_key in"
             " (select customer_key from overlay_customers) as is_provisional from journeys_live"
         )
-        con.commit()
 
 
-def _rows(
-    con: duckdb.DuckDBPyConnection, store: Path, name: str,
-    layers: Sequence[Mapping[str, Sequence[str]]], is_live: bool,
-) -> str:  # fmt: skip
-    """Return the SELECT of a table: published rows that stay, then those of each segment."""
-    replacing = [name, LIVE_TABLES] if is_live else [name]
-    parts = [
+def _rows(name: str) -> str:
+    """Return the SELECT of a table: published rows that stay, then those of the last segments."""
+    replacing = [name, LIVE_TABLES] if published_tables.is_live(name) else [name]
+    return (
         f"select * from {name}{PUBLISHED} p where not exists (from overlay_replaced r where"
         f' r.customer_key = p.customer_key and r."table" in ({", ".join(map(quoted, replacing))}))'
-    ]
-    for number, files in enumerate(layers):
-        if name in files:
-            rows = catalogue_build.rows_of(con, store, name, files[name])
-            parts.append(
-                f"select s.* from ({rows}) s join overlay_customers c"
-                f" on c.customer_key = s.customer_key and c.segment = {number}"
-            )
-    return " union all by name ".join(parts)
-
-
-def _customers(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
-    """Return the SELECT of each customer of the overlay with the last segment that has them."""
-    rows = _replacements(store, layers)
-    return (
-        "select customer_key, max(segment) as segment"
-        f' from ({rows}) where "table" = {quoted(LIVE_TABLES)} group by customer_key'
+        f" union all by name select s.* exclude (filename) from {_read(name)} s"
+        f" join overlay_customers c on c.customer_key = s.customer_key and c.segment = {_STEP}"
     )
 
 
-def _replaced(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
-    """Return the SELECT of (table, customer) whose published rows the overlay replaces."""
-    return (
-        f'select "table", customer_key from ({_replacements(store, layers)})'
-        " semi join overlay_customers using (customer_key, segment)"
-    )
+def _replacements(empty: Mapping[str, Sequence[str]]) -> str:
+    """Return the SELECT of (table, customer) whose rows a segment replaces."""
+    if not empty:
+        return (
+            'select null::varchar as "table", null::varchar as customer_key, 0 as segment'
+            " where false"
+        )
+    return f"select * exclude (filename), {_STEP} as segment from {_read(REPLACED)}"
 
 
-def _replacements(store: Path, layers: Iterable[Mapping[str, Sequence[str]]]) -> str:
-    none = 'select null::varchar as "table", null::varchar as customer_key, 0 as segment'
-    parts = [f"{none} where false"]
-    for number, files in enumerate(layers):
-        paths = catalogue_build.listed(store, files[REPLACED])
-        parts.append(f"select *, {number} as segment from read_parquet({paths})")
-    return " union all ".join(parts)
+def _read(name: str) -> str:
+    return f"read_parquet({FILES}({quoted(name)}), union_by_name = true, filename = true)"

@@ -12,10 +12,16 @@ from rejse.pipelines.runtime import file_modes
 from rejse.transforms.errors import BusyError
 
 LOCK = ".writer.lock"
+#: Held by the one hot core that lays provisional rows over the store.
+HOT_LOCK = ".live.lock"
 
 
 class AnotherWriter(BusyError):  # noqa: N818 - says what is there, not what failed
     """Another process writes to this store; nothing of this run was published."""
+
+
+class AnotherHotCore(BusyError):  # noqa: N818 - says what is there, not what failed
+    """Another process lays provisional rows over this store."""
 
 
 @contextlib.contextmanager
@@ -27,16 +33,43 @@ def locked(store: Path) -> Iterator[None]:
     """
     if not store.exists():
         file_modes.settle(store, "private")
-    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, file_modes.file(file_modes.of(store)))
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with _held(store, LOCK) as is_held:
+        if not is_held:
             raise AnotherWriter(
                 f"expected to be the only writer of {store}, found another run at work; "
                 "wait until it has finished, then run again"
-            ) from None
+            )
         yield
+
+
+@contextlib.contextmanager
+def hot(store: Path) -> Iterator[None]:
+    """Hold the provisional rows of a store, once there is one.
+
+    Raises AnotherHotCore at once where another process holds them.
+    """
+    if not store.is_dir():
+        yield
+        return
+    with _held(store, HOT_LOCK) as is_held:
+        if not is_held:
+            raise AnotherHotCore(
+                f"expected to be the only hot core on {store}, found another `rejse live` at work"
+            )
+        yield
+
+
+@contextlib.contextmanager
+def _held(store: Path, name: str) -> Iterator[bool]:
+    """Hold a lock of the store; False where another process holds it."""
+    handle = os.open(store / name, os.O_RDWR | os.O_CREAT, file_modes.file(file_modes.of(store)))
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_held = True
+        except BlockingIOError:
+            is_held = False
+        yield is_held
     finally:
         os.close(handle)
 

@@ -69,15 +69,15 @@ class Seen:
     produced: list[float] = field(default_factory=list)
     first: dict[str, dict[int, float]] = field(default_factory=dict)
 
-    def note(self, who: str, ids: Ints) -> None:
+    def note(self, watcher_name: str, ids: Ints) -> None:
         """Let these have been seen now."""
-        now, seen = time.time(), self.first.setdefault(who, {})
+        now, seen = time.time(), self.first.setdefault(watcher_name, {})
         for number in (ids[ids >= FIRST] - FIRST).tolist():
             seen.setdefault(number, now)
 
-    def latencies(self, who: str) -> Ints:
+    def latencies(self, watcher_name: str) -> Ints:
         """Seconds from production to sight."""
-        seen = self.first.get(who, {})
+        seen = self.first.get(watcher_name, {})
         return np.array([at - self.produced[number] for number, at in seen.items()])
 
 
@@ -179,12 +179,14 @@ def _ids(columns: Sequence[Any]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *(values(column) for column in plain)])
 
 
-def watch(seen: Seen, who: str, look: Callable[[], Ints], is_over: threading.Event) -> None:
+def watch(
+    seen: Seen, watcher_name: str, look: Callable[[], Ints], is_over: threading.Event
+) -> None:
     """Look again and again until it is over."""
     while not is_over.is_set():
         # A segment is replaced now and then.
         with contextlib.suppress(FileNotFoundError, duckdb.Error, NotPublishedError):
-            seen.note(who, look())
+            seen.note(watcher_name, look())
         time.sleep(LOOK)
 
 
@@ -227,8 +229,8 @@ def measure(company: Company, rate: float, seconds: float, publish_every: str) -
         looks = {"announced": Announced(company.store).look,
                  "session": InSession(company.store, began).look}  # fmt: skip
         watchers = [
-            threading.Thread(target=watch, args=(seen, who, look, is_over), daemon=True)
-            for who, look in looks.items() if rate
+            threading.Thread(target=watch, args=(seen, watcher_name, look, is_over), daemon=True)
+            for watcher_name, look in looks.items() if rate
         ]  # fmt: skip
         for watcher in watchers:
             watcher.start()
@@ -254,11 +256,11 @@ def measure(company: Company, rate: float, seconds: float, publish_every: str) -
         "CPU %": 100 * spent / seconds, "MB at start": before.memory, "MB at end": after.memory,
         "MB at most": max(samples),
     }  # fmt: skip
-    for who in looks if rate else ():
-        took = seen.latencies(who)
+    for watcher_name in looks if rate else ():
+        took = seen.latencies(watcher_name)
         for name, share in (("p50", 50), ("p99", 99), ("most", 100)):
-            out[f"{who} {name}"] = np.percentile(took, share) if len(took) else np.nan
-        out[f"{who} unseen"] = len(seen.produced) - len(took)
+            out[f"{watcher_name} {name}"] = np.percentile(took, share) if len(took) else np.nan
+        out[f"{watcher_name} unseen"] = len(seen.produced) - len(took)
     return out
 
 
@@ -285,8 +287,8 @@ def main() -> None:
         folder = arguments.folder or Path(place) / "company"
         company = Company(folder, arguments.events, broker.servers)
         for rate in arguments.rates:
-            found = measure(company, rate, arguments.seconds, arguments.publish_every)
-            print(", ".join(f"{name} {value:,.2f}" for name, value in found.items()), flush=True)
+            figures = measure(company, rate, arguments.seconds, arguments.publish_every)
+            print(", ".join(f"{name} {value:,.2f}" for name, value in figures.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.live import arrivals as live
 from rejse.pipelines.live import hot_core
 from rejse.pipelines.publication import overlay
 from rejse.pipelines.sources import files
@@ -13,6 +17,7 @@ from rejse.pipelines.sources.files import Shard
 from rejse.pipelines.store import delta_store
 from tests.support import strategies
 from tests.support.increments import Arrivals, Order, contents, contents_of, with_copies
+from tests.support.installation import installation, lines, row
 from tests.support.law import SOAK
 
 CUSTOMERS = 30
@@ -47,3 +52,29 @@ def test_the_overlay_is_what_a_run_publishes(tmp_path: Path, order: Order, seed:
     final = contents(arrivals.settings)
     assert {name for name in final if final[name] != provisional[name]} == set()
     assert overlay.segments(store, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "time", "touched"),
+    [
+        ("web", "2026-01-05T09:05:00Z", 1),  # the deadline of the first customer is ahead
+        ("web", "2026-03-05T09:05:00Z", 2),  # it has passed, and nothing of theirs came
+        ("app", "2026-03-05T09:05:00Z", 1),  # `web` is silent: it may know better
+    ],
+)
+def test_deadlines_pass_by_what_all_sources_have_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, time: str, touched: int
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    first, more = {"web.1": [row(0)]}, {}
+    names = {"web": "web.*.jsonl"} | ({"app": "app.*.jsonl"} if source == "app" else {})
+    if source == "app":
+        more = {"app.1": [row(0, id="e9")]}
+    project = installation(
+        tmp_path, {f"{name}.jsonl": lines(of) for name, of in {**first, **more}.items()}, names
+    )
+    run(project, RunRequest(audit=None))
+    (tmp_path / f"{source}.2.jsonl").write_text(lines([row(1, time=time)]))
+    base, core = hot_core.warm(project, tmp_path, delta_store.now())
+    with live.Arrivals(project, base, 0) as arrivals:
+        assert len(core.step(arrivals.first()).customers) == touched

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
-from rejse.pipelines.live.hot_core import Touched
+from rejse.pipelines.live.arrivals import Arrivals
+from rejse.pipelines.live.hot_core import Touched, warm
 from rejse.pipelines.live.hot_loop import HotLoop, Watermarks
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.publication import overlay
+from rejse.pipelines.publication.overlay import Overlay, OverlayError
+from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.traces import OVERLAY
 from tests.support.installation import installation, lines, row
@@ -120,3 +125,48 @@ def test_what_cannot_be_read_by_this_configuration_waits(
     publish(project)
     (project.root / "b.jsonl").write_text(lines([row(1)]))
     assert next(looks) == 1
+
+
+def test_a_second_hot_core_waits_for_the_first(project: Settings) -> None:
+    (first, looks), (second, others) = steps(project), steps(project)
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    assert (next(looks), next(others)) == (1, 0)
+    assert live(project) == [(2, 1)]
+    first.stop.set()
+    assert list(looks) == []
+    assert next(others) == 1
+    second.stop.set()
+    assert list(others) == []
+
+
+def test_an_erasure_is_followed_by_a_core_at_work(project: Settings) -> None:
+    (project.root / "b.jsonl").write_text(lines([row(1), row(2)]))
+    base, core = warm(project, project.root, delta_store.now())
+    laid = Overlay(project.store, base.number)
+    identity = row(1)["identity"]
+    _, looks = steps(project)
+    erase.forget(project, "customer", identity)
+    touched = core.step(Arrivals(project, base, 0).first())
+    with pytest.raises(OverlayError, match="No such file"):  # its rows have the erased customer
+        laid.add(touched.customers, touched.tables)
+    assert live(project) == [(1, 0)]
+    assert next(looks) == 1
+    assert live(project) == [(2, 1)]
+
+
+def test_a_full_disk_costs_provisional_rows_alone(
+    project: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, looks = steps(project)
+    next(looks)
+    (project.root / "b.jsonl").write_text(lines([row(1)]))
+    with monkeypatch.context() as full:
+        full.setattr("pyarrow.parquet.write_table", no_room)
+        assert next(looks) == 0
+    assert live(project) == [(1, 0)]
+    assert next(looks) == 1
+    assert live(project) == [(2, 1)]
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
