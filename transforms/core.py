@@ -18,9 +18,10 @@ from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED, repla
 from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import event_schema
 from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.scoring import pending
 from rejse.transforms.scoring.friction.assess import assess
 from rejse.transforms.scoring.output_rows import rows
-from rejse.transforms.scoring.pending import PENDING, of_journeys
+from rejse.transforms.scoring.pending import PENDING
 
 #: A table's name, its rows, the journeys they belong to -> the rows that retention keeps.
 Retain = Callable[[str, pa.Table, pa.Table], pa.Table]
@@ -61,8 +62,8 @@ class Core:
             return scored
         del ctx  # feedback needs nothing that it caches
         feedback = attach(answers, sessionised, scored, self.rules, watermarks, x_watermarks)
-        pending = pa.concat_tables([scored["pending"], feedback["pending"]])
-        return {**scored, **feedback, "pending": pending}
+        deadlines = pending.distinct([scored[PENDING.name], feedback[PENDING.name]])
+        return {**scored, **feedback, PENDING.name: deadlines}
 
 
 def build_context(
@@ -87,7 +88,7 @@ def score_journeys(ctx: JourneyContext) -> dict[str, pa.Table]:
 
     Returns the tables of `output_tables.tables()`, with `is_final` on every row, and `pending`.
     """
-    return rows(assess(ctx)) | {PENDING.name: of_journeys(ctx)}
+    return rows(assess(ctx)) | {PENDING.name: pending.of_journeys(ctx)}
 
 
 def rows_to_publish(

@@ -519,7 +519,7 @@ select
     j.lifecycle_stage,
     j.segment,
     make_timestamptz(j.started_t) as started_at,
-    make_timestamptz(j.last_t) as ended_at,
+    make_timestamptz(greatest(j.last_t, j.started_t)) as ended_at,
     if(j.is_closed, 'closed', 'open') as state,
     if(j.is_closed, j.reason, null) as close_reason,
     f.is_final,

@@ -115,6 +115,7 @@ def _journeys(scored: ScoredJourneys) -> Columns:
 
     step_owner = scored.ctx.steps.owner
     owner = step_owner.recode(sessionised.journey_steps.first_valid(step_owner.codes))
+    started = scored.journey_times.started  # an activity may be logged before it starts
     kind = sessionised.journey_kind.fallback(Categorical.named(np.zeros(len(journeys)), ["other"]))
     state = Categorical.named(np.where(scored.ctx.closed, 0, 1), ["closed", "open"])
     reason = Categorical.named(
@@ -128,8 +129,8 @@ def _journeys(scored: ScoredJourneys) -> Columns:
         "product_id": first(scored.ctx.product),
         "lifecycle_stage": first(scored.ctx.lifecycle_stage),
         "segment": first(scored.ctx.segment),
-        "started_at": scored.journey_times.started,
-        "ended_at": journeys.max(events.time),
+        "started_at": started,
+        "ended_at": np.maximum(journeys.max(events.time), started),
         "state": state,
         "close_reason": reason,
         **_measured(scored, "journey"),

@@ -79,7 +79,11 @@ JOURNEY_BASE: tuple[Column, ...] = (
     ),
     _text("segment", "First segment of the customer, as of the events' times."),
     _time("started_at", "First need-driven or internal event; without one the first event.", False),
-    _time("ended_at", "Last event.", False),
+    _time(
+        "ended_at",
+        "Last event, not before `started_at`: an activity may be logged early.",
+        False,
+    ),
     _text("state", "closed: its deadline has passed; open: it may still grow.", ("closed", "open")),
     _text(
         "close_reason",

@@ -7,7 +7,7 @@ customers whose deadline has passed since.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,3 +84,9 @@ def earliest(
         arrow(first[waiting], TIME),
     ]
     return pa.Table.from_arrays(columns, names=[c.name for c in PENDING.columns])
+
+
+def distinct(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return rows of `pending`, each once: a journey and an answer may wait for the same moment."""
+    rows = pa.concat_tables(parts)
+    return rows.group_by(rows.column_names, use_threads=False).aggregate([])

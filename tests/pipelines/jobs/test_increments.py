@@ -77,3 +77,13 @@ def test_increments_are_one_batch(
         assert brought.counts["late"] < 0 < brought.counts["duplicate"]
     expected, actual = of_batch(seed), contents(split.settings)
     assert {name for name in expected if expected[name] != actual[name]} == set()
+
+
+@pytest.mark.parametrize("seed", (1, 20))
+def test_the_audit_accepts_whatever_arrives(tmp_path: Path, seed: int) -> None:
+    """Deadlines that coincide (1), activities that start after they are logged (20)."""
+    transcript = with_copies(strategies.many_felt(seed, 30), seed)
+    split = Arrivals([transcript], tmp_path, 2, "in order")
+    for part in range(2):
+        split.arrive(part)
+        assert run(split.settings, RunRequest()).findings == ()
