@@ -57,7 +57,7 @@ def counted(
         stored: rows that keys and laws see beside the staged ones.
         n_ranges: ranges of customers; no result depends on it.
     """
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     sources = _sources(con, files)
     by_table = rules_by_table()
     if n_ranges == 1:

@@ -88,7 +88,9 @@ class Evaluator:
         self._con = duckdb.connect(
             ":memory:", config={"threads": 1, "python_enable_replacements": "false"}
         )
-        self._con.execute("set timezone = 'UTC'; set memory_limit = '512MB'")
+        self._con.execute(
+            "set timezone = 'UTC'; set enable_progress_bar = false; set memory_limit = '512MB'"
+        )
         self._con.execute("set enable_external_access = false; set lock_configuration = true")
         self._empty: set[str] = set()
         self._lay({})

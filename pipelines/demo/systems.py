@@ -105,7 +105,7 @@ def connect(specs: tuple[Spec, ...], cases: bool = True) -> duckdb.DuckDBPyConne
     import duckdb
 
     con = duckdb.connect()
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     con.register("given_specs", _spec_table(specs, cases))
     con.execute("create table specs as select * from given_specs")
     con.execute(

@@ -196,7 +196,7 @@ def _side_by_side(
     from rejse.sql import scripts
 
     with duckdb.connect(config={"python_enable_replacements": "false"}) as con:
-        con.execute("set timezone = 'UTC'")
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         for schema, (root, publication) in (("older", older), ("newer", newer)):
             con.execute(f"create schema {schema}")
             con.execute(f"use {schema}")

@@ -58,7 +58,7 @@ def _session() -> duckdb.DuckDBPyConnection:
     import duckdb
 
     con = duckdb.connect(config={"enable_external_access": "false"})
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     return con
 
 

@@ -237,7 +237,7 @@ def _define(
     con: duckdb.DuckDBPyConnection, store: Path, files: Mapping[str, Sequence[str]]
 ) -> None:
     """Make views of the tables as a publication would show them, and of what laws read."""
-    con.execute("set timezone = 'UTC'")
+    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     con.begin()  # one commit, or each of the many views would sync the disk
     catalogue_build.define_tables(con, store, files)
     for table in published_tables.TABLES.values():

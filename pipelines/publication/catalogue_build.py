@@ -208,7 +208,7 @@ def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     # More threads would only be woken: each statement takes less than a millisecond.
     config = {"storage_compatibility_version": STORAGE, "threads": 1}
     with duckdb.connect(str(file), config=config) as con:
-        con.execute("set timezone = 'UTC'")
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         yield con
 
 

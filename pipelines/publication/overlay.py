@@ -323,7 +323,7 @@ def _list_files(store: Path, file: Path, layers: Sequence[Mapping[str, Sequence[
 def _catalogue(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a catalogue for one transaction."""
     with duckdb.connect(str(file), config={"threads": 1}) as con:
-        con.execute("set timezone = 'UTC'")
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         con.begin()
         yield con
         con.commit()

@@ -19,7 +19,7 @@ from rejse.pipelines.sources.decompress import RECORD
 from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.kafka import archive, broker
 from rejse.pipelines.sources.kafka.avro import Avro, DecodeError
-from rejse.pipelines.sources.kafka.broker import Message
+from rejse.pipelines.sources.kafka.broker import KEY, TIMESTAMP, Message
 from rejse.pipelines.sources.kafka.topics import TopicShard
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
@@ -29,7 +29,6 @@ from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.schema.contract import TIME
 
 #: Columns of a schema file that a message fills, whatever its value holds.
-KEY, TIMESTAMP = "kafka_key", "kafka_timestamp"
 MESSAGE_COLUMNS: Mapping[str, pa.DataType] = {KEY: pa.string(), TIMESTAMP: TIME}
 TOMBSTONE = "expected a value, came none; it deletes its key in a compacted topic, and no row here"
 #: What reading Arrow IPC may raise.

@@ -78,7 +78,7 @@ def compare(
         _files(second),
     )
     with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
+        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
         for table in sorted({*files[0], *files[1]}):
             for side, paths in zip(("a", "b"), files, strict=True):
                 _define(con, side, paths.get(table, []), table, renamed if side == "a" else {})

@@ -64,6 +64,7 @@ def sandboxed_connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MEMORY})
     connection.execute(
         "set timezone = 'UTC'; set python_enable_replacements = false;"
+        "set enable_progress_bar = false;"
         # Otherwise a long `in (…)` becomes a join, in the plan and in cost.
         " set disabled_optimizers = 'in_clause'; set enable_progress_bar = false;"
         " set enable_external_access = false; set lock_configuration = true"

@@ -38,6 +38,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPERTY = re.compile(r'property[: ]+"?([\w.]+)"?')
 
 
+#: Columns by which a mapping has key and time of a message.
+KEY, TIMESTAMP = "kafka_key", "kafka_timestamp"
+
+
 class Message(NamedTuple):
     """A message of a partition; a tombstone has no value."""
 

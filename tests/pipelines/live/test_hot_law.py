@@ -94,7 +94,7 @@ class Story:
         self.poll(*unpublished)
 
 
-@settings(max_examples=examples(4))
+@settings(max_examples=examples(2))
 @given(
     seed=st.integers(0, 999), order=st.sampled_from(ORDERS), cap=st.sampled_from(CAPS),
     is_linked=st.booleans(),

@@ -37,7 +37,7 @@ SEED, PARTITIONS, CUSTOMERS = 20, 3, 30 if SOAK else 10
 LONGEST = 6.0 if SOAK else 3.0
 #: Seconds in which all must be seen in the end, on a machine that others load.
 PATIENCE = 300
-LIVE = ("live", "--publish-every", "200ms", "--look-every", "50ms", "--config")
+LIVE = ("live", "--publish-every", "200ms" if SOAK else "1s", "--look-every", "50ms", "--config")
 
 
 class Service:
