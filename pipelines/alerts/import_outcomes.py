@@ -20,7 +20,7 @@ from rejse.pipelines.config.complete_until import TimeOptionError, parse_time
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.transforms.alerts.ledger import Alert, Entry, fold
-from rejse.transforms.errors import MisuseError
+from rejse.transforms.errors import DataError, MisuseError
 
 COLUMNS = frozenset({"key", "status", "is_true", "at", "by"})
 STATUS = ("acknowledged", "closed")
@@ -31,7 +31,7 @@ TRUTH: Mapping[str, bool | None] = {
 _BY = re.compile(r"[\w.:-]{1,64}")
 
 
-class _RejectedError(ValueError):
+class _RejectedError(DataError):
     """A row cannot be taken; the message says what was expected."""
 
 

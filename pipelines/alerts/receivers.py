@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from rejse.pipelines.alerts.messages import Message
+from rejse.transforms.errors import RejseError
 
 
-class UnreachableError(Exception):
+class UnreachableError(RejseError):
     """The receiver cannot take a message now; another try may succeed.
 
     Attributes:
@@ -22,7 +23,7 @@ class UnreachableError(Exception):
         self.after = after
 
 
-class RefusedError(Exception):
+class RefusedError(RejseError):
     """The receiver will never take this message."""
 
 

@@ -23,7 +23,7 @@ ERASING = ".erasing.json"
 ALERTS = ".alerts"
 #: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "latest.json", "unjoined.json",
-         "verified.json", "attempts.jsonl", ".writer.lock", ".live.lock",
+         "verified.json", ".attempts.jsonl", ".writer.lock", ".live.lock",
          ERASING)  # fmt: skip
 FOLDERS = frozenset(("audits", "quarantine", "archive", ".ids", ALERTS))
 

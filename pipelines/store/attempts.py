@@ -23,7 +23,7 @@ from rejse.pipelines.store import delta_store, notes
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.errors import RejseError
 
-JOURNAL = "attempts.jsonl"
+JOURNAL = ".attempts.jsonl"  # hidden: no glob of a source reads it
 #: A journal of more bytes is cut to its last attempts, and as many of those that no publication
 #: tells of yet, when the next one begins.
 MOST_BYTES, KEPT = 1 << 18, 200

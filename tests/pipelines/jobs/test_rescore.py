@@ -363,5 +363,7 @@ def test_a_killed_rescoring_leaves_the_publication_before(
     rebuilt = load(project.root.parent / "b")
     once(rebuilt, mode="rebuild")
     assert contents(other) == contents(rebuilt)
-    modes = fetch(other, "select mode from runs order by publication")
-    assert modes == [("increment",), ("rescore",)]
+    modes = fetch(other, "select mode, status from runs order by started_at")
+    assert modes == [
+        ("increment", "published"), ("increment", "failed"), ("rescore", "published"),
+    ]  # fmt: skip

@@ -148,7 +148,7 @@ def test_a_table_whose_rows_are_all_too_old_is_empty(scattered: Path) -> None:
     ("given", "message"),
     [
         ({"tables": {"journey": "9d"}}, "did you mean journeys"),
-        ({"tables": {"dreams": "9d"}}, "known are events, experience"),
+        ({"tables": {"dreams": "9d"}}, "known are alerts, events, experience"),
         ({"tables": {"journeys": "1h"}}, "expected at least 1d"),
         ({"tables": {"events": "9d", "journeys": "10d"}}, "at least as long as journeys"),
         ({"tables": {"events": "900d"}}, "at least as long as journeys"),
