@@ -30,7 +30,7 @@ from rejse.transforms.columnar.string_arrays import text
 NOTHING = Touched(text([]), {})
 LOG = logging.getLogger(__name__)
 #: Seconds between two looks into connections to topics while nothing comes, at most.
-TOPIC_PAUSE = 0.02
+TOPIC_PAUSE = 0.1
 #: Watermarks of sources of interactions, and of sources of answers.
 Watermarks = tuple[dict[str, int], dict[str, int]]
 #: Takes what a step made on a publication, and up to when its sources were complete.
