@@ -25,6 +25,7 @@ from rejse.pipelines.alerts.evaluate import Evaluator, Rule, Tables
 from rejse.pipelines.alerts.receivers import FileReceiver, Receiver
 from rejse.pipelines.alerts.webhook import WebhookReceiver
 from rejse.pipelines.config.alerts import AlertSettings
+from rejse.pipelines.runtime import logs
 from rejse.pipelines.store import alert_ledger, delta_store, traces
 from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.pipelines.store.carry_forward import published
@@ -203,8 +204,8 @@ class AlertThreads:
                     LOG.error("alerts: the ledger cannot be written: %s; trying again", fault)
                     self._stop.wait(PAUSE)
                     continue
-                except Exception:
-                    LOG.exception("alerts: a step could not be looked at")
+                except Exception as fault:
+                    LOG.error("alerts: a step could not be looked at: %s", logs.described(fault))
                 break
 
 

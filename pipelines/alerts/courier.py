@@ -11,6 +11,7 @@ from threading import Event
 
 from rejse.pipelines.alerts import messages
 from rejse.pipelines.alerts.receivers import FileReceiver, Receiver, RefusedError, UnreachableError
+from rejse.pipelines.runtime import logs
 from rejse.pipelines.store import alert_ledger
 from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.transforms.alerts.ledger import Entry
@@ -82,8 +83,8 @@ class Courier:
                 LOG.error("alerts: %s: %s; trying again", self.channel, fault)
                 stop.wait(wait)  # not sooner, however many alerts come
                 continue
-            except Exception:
-                LOG.exception("alerts: %s: a delivery failed", self.channel)
+            except Exception as fault:
+                LOG.error("alerts: %s: a delivery failed: %s", self.channel, logs.described(fault))
             wake.wait(wait)
 
     def wait(self, after: float | None) -> float:

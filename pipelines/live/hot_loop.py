@@ -19,6 +19,7 @@ from rejse.pipelines.live.publishing_loop import reread_tables
 from rejse.pipelines.live.vitals import Pulse
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay, OverlayError
+from rejse.pipelines.runtime import logs
 from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, lock
@@ -127,5 +128,5 @@ class HotLoop:
         for listener in self.listeners:
             try:
                 listener(base, touched, watermarks)
-            except Exception:
-                LOG.exception("a listener of the hot loop failed")
+            except Exception as fault:
+                LOG.error("a listener of the hot loop failed: %s", logs.described(fault))

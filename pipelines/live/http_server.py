@@ -12,7 +12,6 @@ import ipaddress
 import json
 import logging
 import socket
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
@@ -20,6 +19,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
+from rejse.pipelines.runtime import logs
 from rejse.transforms.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -218,6 +218,5 @@ def _routed(route: Route, query: Query) -> Answer:
     try:
         return route(query)
     except Exception as fault:
-        place = traceback.extract_tb(fault.__traceback__)[-1]
-        _LOG.error("%s in %s, line %s", type(fault).__name__, place.name, place.lineno)
+        _LOG.error(logs.described(fault))
         return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "a fault of rejse; its log says where")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -33,6 +34,12 @@ def configure(environment: Mapping[str, str] = os.environ) -> None:
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, handlers=[handler])
     logging.getLogger("rejse").setLevel(level.upper())
+
+
+def described(fault: BaseException) -> str:
+    """Return class and place of an error: its words, and a traceback's, may hold a row."""
+    place = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{type(fault).__name__} in {place.name}, line {place.lineno}"
 
 
 def _stated(environment: Mapping[str, str], name: str, known: tuple[str, ...], default: str) -> str:
