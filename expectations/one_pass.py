@@ -20,7 +20,7 @@ import pyarrow as pa
 from rejse.expectations.rules import ColumnRule, KeyRule, Law, RowRule, Rule
 from rejse.expectations.rules import by_table as rules_by_table
 from rejse.pipelines.store import parquet_files
-from rejse.sql import quoted, statements
+from rejse.sql import SESSION, quoted, statements
 from rejse.transforms import published_tables
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.registry import LIVE
@@ -57,7 +57,7 @@ def counted(
         stored: rows that keys and laws see beside the staged ones.
         n_ranges: ranges of customers; no result depends on it.
     """
-    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    con.execute(SESSION)
     sources = _sources(con, files)
     by_table = rules_by_table()
     if n_ranges == 1:

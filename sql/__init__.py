@@ -15,6 +15,8 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+#: What every session begins with: times in UTC, and no progress, which nobody sees but all pay.
+SESSION = "set timezone = 'UTC'; set enable_progress_bar = false"
 FOLDER = Path(__file__).resolve().parent
 _HEADER = re.compile(r"^--\s*(\w+):\s*(.+)$")
 

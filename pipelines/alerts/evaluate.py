@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +21,11 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.publication import steady_sql
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.pipelines.store.state_reader import concatenated
-from rejse.sql import Script
+from rejse.sql import SESSION, Script
 from rejse.transforms import published_tables
 from rejse.transforms.alerts.changes import NO_LONGER, Ends
 from rejse.transforms.alerts.ledger import SEVERITIES, Match
+from rejse.transforms.schema.moments import micros
 from rejse.transforms.schema.registry import LIVE
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ OWNER = "owner"
 LOOKED = frozenset({"v_journeys", "journey_id", "customer_key", "state"})
 #: Most characters of a reason.
 REASON = 300
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Tables = Mapping[str, pa.Table]
 
 
@@ -88,9 +87,7 @@ class Evaluator:
         self._con = duckdb.connect(
             ":memory:", config={"threads": 1, "python_enable_replacements": "false"}
         )
-        self._con.execute(
-            "set timezone = 'UTC'; set enable_progress_bar = false; set memory_limit = '512MB'"
-        )
+        self._con.execute(f"{SESSION}; set memory_limit = '512MB'")
         self._con.execute("set enable_external_access = false; set lock_configuration = true")
         self._empty: set[str] = set()
         self._lay({})
@@ -188,7 +185,7 @@ def _match(rule: str, row: Mapping[str, Any]) -> Match:
         row["owner"],
         clean(row["reason"], limit=REASON),
         row.get("subject"),
-        None if since is None else round((since - EPOCH).total_seconds() * 1_000_000),
+        None if since is None else micros(since),
     )
 
 

@@ -7,14 +7,13 @@ it is delivered. A summary is made of messages that have their own.
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rejse.transforms.alerts.ledger import FACTS, Alert
 from rejse.transforms.alerts.schedule import Parcel
+from rejse.transforms.schema.moments import moment
 
 SOURCE = "/rejse/alerts"
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Message = dict[str, Any]
 
 
@@ -53,4 +52,4 @@ def _data(alert: Alert) -> Message:
 
 def iso(at: int) -> str:
     """Return microseconds as ISO 8601 in UTC."""
-    return (EPOCH + timedelta(microseconds=at)).isoformat().replace("+00:00", "Z")
+    return moment(at).isoformat().replace("+00:00", "Z")

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.schema.moments import micros
 
 if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Source
@@ -59,7 +60,7 @@ def parse_time(option: str, time: str) -> int:
             f"{option}: expected a time such as 2025-06-30T00:00:00Z, came {time!r}"
         ) from None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return micros(when)
 
 
 def refuse_unknown(

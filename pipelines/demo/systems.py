@@ -12,6 +12,7 @@ import numpy as np
 from rejse.pipelines.demo import specs as demo_specs
 from rejse.pipelines.demo.journeys import FAULTS, NOTHING, Drawn
 from rejse.pipelines.demo.specs import CASE_PREFIX, Spec
+from rejse.sql import SESSION
 
 if TYPE_CHECKING:
     import duckdb
@@ -105,7 +106,7 @@ def connect(specs: tuple[Spec, ...], cases: bool = True) -> duckdb.DuckDBPyConne
     import duckdb
 
     con = duckdb.connect()
-    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    con.execute(SESSION)
     con.register("given_specs", _spec_table(specs, cases))
     con.execute("create table specs as select * from given_specs")
     con.execute(

@@ -9,10 +9,9 @@ everything that is not final be rescored.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,12 @@ from rejse.pipelines.jobs.request import Mode, RunRequest
 from rejse.pipelines.jobs.unchanged import after, is_published
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Positions
-from rejse.pipelines.store import carry_forward, erasure_receipts
+from rejse.pipelines.store import attempts, carry_forward, erasure_receipts
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.published_links import published_links
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental.merge_customers import LATE
+from rejse.transforms.schema.moments import moment
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from rejse.transforms.identity.changed_links import Relink
     from rejse.transforms.identity.erasure import Erased
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Reasons why all is read or scored again.
 ASKED = "asked for"
 LINKS_OF_REFUSED = "identity links of somebody whose events were refused"
@@ -102,7 +101,7 @@ class Increment:
     @property
     def clock(self) -> datetime:
         """`now` as a time in UTC."""
-        return EPOCH + timedelta(microseconds=self.now)
+        return moment(self.now)
 
     def fingerprint(self, settings: Settings, read: Mapping[str, str]) -> str:
         """Return the fingerprint of its publication, with these positions."""
@@ -278,7 +277,7 @@ def plan_increment(
         is_rebuild=base is None or mode == "rebuild",
     )  # fmt: skip
     inputs = archived.inputs
-    run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    run_id = attempts.new_run_id(now)
     if base is None or mode == "rebuild":
         if base is not None and request.mode != "rebuild":
             _refuse_gone(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from rejse.pipelines.config.field_types import SettingsError
@@ -23,10 +23,10 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.errors import StaleError
 from rejse.transforms.journeys.watermarks import NOTHING_SEEN
+from rejse.transforms.schema.moments import moment
 
 #: Seconds in which a broker must answer.
 ANSWER = 3.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def status(settings: Settings, now: int) -> Status:
     watermarks = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
         publication=base.number if base else None,
-        published_at=_moment(base.published_at) if base else None,
+        published_at=moment(base.published_at) if base else None,
         run_id=base.run_id if base else None,
         audit=base.audit if base else None,
         age_s=(now - _last_success(base, attempted)) // 1_000_000 if base else None,
@@ -114,7 +114,7 @@ def status(settings: Settings, now: int) -> Status:
         last_attempt=_shown(attempted[-1]) if attempted else None,
         last_failure=_shown(failed[-1]) if failed else None,
         failures=len(attempts.failed_on(settings.store, base)),
-        frontiers={name: None if at is None else _moment(at) for name, at in watermarks.items()},
+        frontiers={name: None if at is None else moment(at) for name, at in watermarks.items()},
         lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in watermarks.items()},
         rows={name: base.rows.get(name, 0) for name in COUNTED} if base else {},
         messages_waiting=_messages(settings, positions.partitions_of(at)),
@@ -122,7 +122,7 @@ def status(settings: Settings, now: int) -> Status:
         files_waiting=len(waiting),
         files_unfinished=len([place for place in waiting if place not in whole]),
         verified=verified.get("publication"),
-        verified_at=_moment(verified["verified_at"]) if verified else None,
+        verified_at=moment(verified["verified_at"]) if verified else None,
         damaged=verified.get("damaged"),
         missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
@@ -148,8 +148,8 @@ def _last_success(base: Publication, attempted: Sequence[attempts.Attempt]) -> i
 def _shown(attempt: attempts.Attempt) -> Attempt:
     ended = attempt.ended_at
     return Attempt(
-        attempt.mode, attempt.outcome, _moment(attempt.started_at),
-        None if ended is None else _moment(ended), attempt.error,
+        attempt.mode, attempt.outcome, moment(attempt.started_at),
+        None if ended is None else moment(ended), attempt.error,
     )  # fmt: skip
 
 
@@ -205,7 +205,3 @@ def _files(
 
 def _any(path: Path) -> bool:
     return True
-
-
-def _moment(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.store.delta_store import Publication
+from rejse.sql import SESSION
 from rejse.transforms.errors import MisuseError
 
 #: Causes of a changed band; the first that applies is named.
@@ -196,7 +197,7 @@ def _side_by_side(
     from rejse.sql import scripts
 
     with duckdb.connect(config={"python_enable_replacements": "false"}) as con:
-        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        con.execute(SESSION)
         for schema, (root, publication) in (("older", older), ("newer", newer)):
             con.execute(f"create schema {schema}")
             con.execute(f"use {schema}")

@@ -22,6 +22,7 @@ from rejse.pipelines.onboarding import (
     guess_survey,
 )
 from rejse.pipelines.onboarding.sample import Sample, SampleError, samples
+from rejse.sql import SESSION
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema.durations import render
 
@@ -58,7 +59,7 @@ def _session() -> duckdb.DuckDBPyConnection:
     import duckdb
 
     con = duckdb.connect(config={"enable_external_access": "false"})
-    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    con.execute(SESSION)
     return con
 
 

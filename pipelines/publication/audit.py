@@ -27,7 +27,7 @@ from rejse.pipelines.publication import catalogue_build
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.store.carry_forward import CarriedFiles
 from rejse.pipelines.store.staged_file import StagedFile
-from rejse.sql import statements
+from rejse.sql import SESSION, statements
 from rejse.transforms import published_tables
 from rejse.transforms.errors import DataError, MisuseError
 
@@ -237,7 +237,7 @@ def _define(
     con: duckdb.DuckDBPyConnection, store: Path, files: Mapping[str, Sequence[str]]
 ) -> None:
     """Make views of the tables as a publication would show them, and of what laws read."""
-    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    con.execute(SESSION)
     con.begin()  # one commit, or each of the many views would sync the disk
     catalogue_build.define_tables(con, store, files)
     for table in published_tables.TABLES.values():

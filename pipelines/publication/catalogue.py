@@ -22,7 +22,7 @@ import duckdb
 
 from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
-from rejse.sql import quoted
+from rejse.sql import SESSION, quoted
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest.read_only import ReadOnlyError, parser, refuse_writing
 
@@ -249,7 +249,7 @@ def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
     named = dict.fromkeys(next(filter(None, listed), ()))
     files = [f"{place}{name}" for place in places for name in named]
     con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
-    con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+    con.execute(SESSION)
     con.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")

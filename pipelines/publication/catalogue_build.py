@@ -25,7 +25,7 @@ from rejse.pipelines.publication import catalogue, friction_kinds, promise_check
 from rejse.pipelines.publication.catalogue import VARIABLE
 from rejse.pipelines.runtime import user_cache
 from rejse.pipelines.store import parquet_files
-from rejse.sql import Script, quoted, scripts, statements
+from rejse.sql import SESSION, Script, quoted, scripts, statements
 from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.
@@ -208,7 +208,7 @@ def _opened(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     # More threads would only be woken: each statement takes less than a millisecond.
     config = {"storage_compatibility_version": STORAGE, "threads": 1}
     with duckdb.connect(str(file), config=config) as con:
-        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        con.execute(SESSION)
         yield con
 
 

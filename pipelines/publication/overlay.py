@@ -36,7 +36,7 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums, delta_store, notes
 from rejse.pipelines.store.state_reader import concatenated, keys_of, plain
 from rejse.pipelines.store.traces import OVERLAY
-from rejse.sql import quoted
+from rejse.sql import SESSION, quoted
 from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import sorted_distinct
 from rejse.transforms.errors import RejseError
@@ -323,7 +323,7 @@ def _list_files(store: Path, file: Path, layers: Sequence[Mapping[str, Sequence[
 def _catalogue(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a catalogue for one transaction."""
     with duckdb.connect(str(file), config={"threads": 1}) as con:
-        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        con.execute(SESSION)
         con.begin()
         yield con
         con.commit()

@@ -14,7 +14,6 @@ import os
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store import delta_store, notes
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.errors import RejseError
+from rejse.transforms.schema.moments import moment
 
 JOURNAL = ".attempts.jsonl"  # hidden: no glob of a source reads it
 #: A journal of more bytes is cut to its last attempts, and as many of those that no publication
@@ -33,7 +33,6 @@ Outcome = Literal["running", "published", "nothing_new", "audit_failed", "failed
                   "killed"]  # fmt: skip
 #: Outcomes whose attempts the next publication tells of.
 FAILED: frozenset[Outcome] = frozenset(("audit_failed", "failed", "interrupted", "killed"))
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -74,8 +73,7 @@ def recorded(writer: Writer, mode: str, now: int) -> Iterator[Attempt]:
     """
     _close_killed(writer)
     _cut(writer)
-    moment = _EPOCH + timedelta(microseconds=now)
-    attempt = Attempt(f"{moment:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", mode, now)
+    attempt = Attempt(new_run_id(now), mode, now)
     _append(writer.store, vars(attempt))
     try:
         yield attempt
@@ -86,6 +84,11 @@ def recorded(writer: Writer, mode: str, now: int) -> Iterator[Attempt]:
         attempt.ended_at, attempt.base = delta_store.now(), _number(writer.previous)
         with contextlib.suppress(OSError):  # a full disk: the attempt then counts as killed
             _append(writer.store, vars(attempt))
+
+
+def new_run_id(now: int) -> str:
+    """Return a name that no other run has; it begins with the time."""
+    return f"{moment(now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def attempts(store: Path) -> list[Attempt]:

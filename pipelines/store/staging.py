@@ -8,7 +8,7 @@ gathered into row groups, row groups into few large files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.errors import RejseError
 from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.transforms.schema.moments import micros
 from rejse.transforms.scoring.output_tables import STAMP
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Least rows of a row group, where a worker has them, and about the most.
 GATHERED, ROW_GROUP = 8_192, 16_384
 #: Most bytes of a row group: a worker has some thirty unfinished files.
@@ -230,8 +230,7 @@ def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetim
 
     Values that the rows already have (of an earlier run, or of a revision) stay.
     """
-    moment = (known_at - EPOCH) // timedelta(microseconds=1)
-    values: tuple[int | str, ...] = (moment, 1, "first", config_version, run_id)
+    values: tuple[int | str, ...] = (micros(known_at), 1, "first", config_version, run_id)
     columns = dict(zip(table.schema, table.columns, strict=True))
     brought = {field.name: columns.pop(field) for field in table.schema if field.name in STAMPED}
     for column, value in zip(STAMP, values, strict=True):

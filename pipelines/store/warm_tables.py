@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -106,22 +106,17 @@ class RowGroups:
 
 @dataclass(frozen=True)
 class WarmTables(PublishedTables):
-    """Tables of a publication whose row groups stay in memory.
-
-    `columns`: those that are read of a table, with the key; all of a table that is not in it.
-    """
+    """Tables of a publication whose row groups stay in memory."""
 
     groups: RowGroups
-    columns: Mapping[str, list[str]] = field(default_factory=dict)
 
     def rows(
         self, table: str, customers: pa.Array, columns: list[str] | None = None
     ) -> pa.Table | None:
         """Read rows of some customers (sorted keys) as `PublishedTables.rows` does."""
         wanted, prefixes = CustomerKeys(customers), leading(customers)
-        read = self.columns.get(table)
         whole = concatenated(
-            self.groups.of(self.store / file.path, group, read).of(prefixes)
+            self.groups.of(self.store / file.path, group).of(prefixes)
             for file in self.files.get(table, ())
             for group in wanted.groups(self.store, file)
         )

@@ -18,6 +18,7 @@ import duckdb
 
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import delta_store
+from rejse.sql import SESSION
 from rejse.transforms import published_tables
 
 #: Columns of any table that tell when, and by which run and program, a row was made.
@@ -78,7 +79,7 @@ def compare(
         _files(second),
     )
     with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'; set enable_progress_bar = false")
+        con.execute(SESSION)
         for table in sorted({*files[0], *files[1]}):
             for side, paths in zip(("a", "b"), files, strict=True):
                 _define(con, side, paths.get(table, []), table, renamed if side == "a" else {})

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
+from rejse.sql import SESSION
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest import read_only, sql_ast
 from rejse.transforms.ingest.sql_ast import Node, walk
@@ -63,10 +64,9 @@ def sandboxed_connection() -> duckdb.DuckDBPyConnection:
     """Open an in-memory connection without files and network; one thread, times in UTC."""
     connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MEMORY})
     connection.execute(
-        "set timezone = 'UTC'; set python_enable_replacements = false;"
-        "set enable_progress_bar = false;"
+        f"{SESSION}; set python_enable_replacements = false;"
         # Otherwise a long `in (…)` becomes a join, in the plan and in cost.
-        " set disabled_optimizers = 'in_clause'; set enable_progress_bar = false;"
+        " set disabled_optimizers = 'in_clause';"
         " set enable_external_access = false; set lock_configuration = true"
     )
     return connection

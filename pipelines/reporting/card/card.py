@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from rejse.pipelines.reporting.card.names import events, shown
 from rejse.transforms.columnar.arrays import flat
 from rejse.transforms.journeys.event_flags import LEAVES_OPEN
 from rejse.transforms.schema import contract
+from rejse.transforms.schema.moments import micros, moment
 from rejse.transforms.schema.parameters import JourneyType
 
 _JOURNEYS = ("journey_id", "journey_type", "owner", "started_at", "ended_at", "state", "outcome",
@@ -314,7 +315,7 @@ class _Clock:
 
     @property
     def complete_until(self) -> datetime | None:
-        return None if self.watermark is None else _moment(self.watermark)
+        return None if self.watermark is None else _known_moment(self.watermark)
 
     def state(self, due_at: datetime | None, is_proven: bool) -> str:
         """Return whether something that is not settled is due, overdue, or past due."""
@@ -322,20 +323,16 @@ class _Clock:
             return "overdue"
         if due_at is None:
             return "undated"
-        if self.watermark is not None and _micros(due_at) < self.watermark - self.lateness:
+        if self.watermark is not None and micros(due_at) < self.watermark - self.lateness:
             return "overdue"
         return "past due" if due_at < self.now else "due"
 
 
-def _moment(micros: int) -> datetime | None:
+def _known_moment(at: int) -> datetime | None:
     try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
+        return moment(at)
     except OverflowError:  # nothing was read yet, or nothing more comes
         return None
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _summary(journey: Row, steps: Sequence[Row]) -> OpenJourney:

@@ -11,13 +11,14 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rejse.pipelines.config.field_types import SettingsError, expand
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.sources.listing import SourceError
+from rejse.transforms.schema.moments import moment
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError
@@ -34,7 +35,6 @@ FIXED: Mapping[str, Any] = {
     "auto.offset.reset": "error", "isolation.level": "read_committed",
     "enable.partition.eof": True, "log_level": 2,
 }  # fmt: skip
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PROPERTY = re.compile(r'property[: ]+"?([\w.]+)"?')
 
 
@@ -141,7 +141,7 @@ def _polls(
 def message_of(answer: Any) -> Message:
     """Return a message as the client received it; one without a timestamp has none."""
     kind, milliseconds = answer.timestamp()
-    at = None if kind == 0 else EPOCH + timedelta(milliseconds=milliseconds)
+    at = None if kind == 0 else moment(1000 * milliseconds)
     return Message(answer.offset(), answer.value(), answer.key(), at)
 
 
