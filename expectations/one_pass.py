@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from rejse.expectations.rules import ColumnRule, KeyRule, Law, RowRule, Rule
 from rejse.expectations.rules import by_table as rules_by_table
-from rejse.pipelines.store import parquet_files
+from rejse.pipelines.store import parquet_files, state_reader
 from rejse.sql import SESSION, quoted, statements
 from rejse.transforms import published_tables
 from rejse.transforms.schema.contract import CUSTOMER_KEY
@@ -78,7 +78,8 @@ def counted(
     _define_tables(con, sources, no_stored_rows, _asked(whole))
     counts |= {law: _count(con, law.query) for law in whole}
     for low, high in ranges(n_ranges):
-        _define_tables(con, sources, stored, _asked(laws), low, high)
+        near = _sources(con, _within(files, low, high))
+        _define_tables(con, near, stored, _asked(laws), low, high)
         for script in statements("aggregates"):
             con.execute(f"create or replace temp table {script.name} as {script.text}")
         for law in laws:
@@ -126,6 +127,24 @@ def ranges(n: int) -> Iterator[tuple[str, str | None]]:
 def _sources(con: duckdb.DuckDBPyConnection, files: Files) -> dict[str, str]:
     """Return a query of all rows of each stored table that has any."""
     return {name: _source(con, name, paths) for name, paths in files.items() if paths}
+
+
+def _within(files: Files, low: str, high: str | None) -> Files:
+    """Return the files that may have rows of customers from `low` to before `high`.
+
+    Else each query of each range would open all files. The first range has all of them, for any may
+    have rows without customer, which no statistics tell.
+    """
+    if not low:
+        return files
+
+    def is_near(path: Path) -> bool:
+        return any(
+            low <= most and (high is None or least < high)
+            for _, least, most in state_reader.spans(path)
+        )
+
+    return {name: list(filter(is_near, paths)) for name, paths in files.items()}
 
 
 def _source(con: duckdb.DuckDBPyConnection, name: str, paths: Sequence[Path]) -> str:
