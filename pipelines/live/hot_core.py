@@ -33,7 +33,7 @@ from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY
-from rejse.pipelines.store.state_reader import PublishedTables, keys_of
+from rejse.pipelines.store.state_reader import keys_of
 from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
 from rejse.transforms.columnar import encoded_tables
 from rejse.transforms.columnar.arrays import Bools, arrow, flat, sorted_distinct
@@ -102,8 +102,9 @@ class Touched:
 class HotCore:
     """Rows since a publication, and what they make of their customers."""
 
-    def __init__(self, plan: Plan, history: PublishedTables) -> None:
+    def __init__(self, plan: Plan, history: WarmTables) -> None:
         """Take the plan of an increment without pieces of files, and what is published."""
+        self.history = history
         self._plan, self._merger = plan, replace(plan.merger, state=history)
         self._core, self._retain = graph.core(plan), graph.retain(plan)
         self._stage = Stage(plan)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import arriving_files
@@ -25,7 +26,7 @@ from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, lock
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.errors import StoreDamagedError
-from rejse.pipelines.store.warm_tables import RowGroups
+from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
 from rejse.transforms.columnar.string_arrays import text
 
 NOTHING = Touched(text([]), {})
@@ -86,13 +87,18 @@ class HotLoop:
         base, core = hot_core.warm(settings, scratch, delta_store.now(), self._groups)
         try:
             laid = Overlay(settings.store, base.number)
-            with Arrivals(settings, base, self.pause) as arrivals:
+            with (
+                Arrivals(settings, base, self.pause) as arrivals,
+                ReadAhead(core.history) as ahead,
+            ):
                 began = time.monotonic()
                 arrived, is_first = arrivals.first(), True
                 while not self.stop.is_set():
                     touched = self._take(arrived, core, laid)
                     seconds, n_customers = time.monotonic() - began, len(touched.customers)
                     self._pulse.beat(base.number, seconds, n_customers)
+                    if n_customers:
+                        ahead.begin()
                     if arrived or is_first:
                         self._notify(base, touched, core.watermarks)
                     is_first = False
@@ -130,3 +136,28 @@ class HotLoop:
                 listener(base, touched, watermarks)
             except Exception as fault:
                 LOG.error("a listener of the hot loop failed: %s", logs.described(fault))
+
+
+class ReadAhead:
+    """A thread that reads what customers to come will need, as long as the context."""
+
+    def __init__(self, history: WarmTables) -> None:
+        self._history, self._stop = history, Event()
+        self._thread = Thread(target=self._read)
+
+    def __enter__(self) -> ReadAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def begin(self) -> None:
+        """Begin, if it has not: the first step has asked for rows of all tables that steps need."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(FileNotFoundError, StoreDamagedError):  # a step will say so
+            self._history.read_ahead(self._stop)

@@ -20,6 +20,7 @@ from rejse.pipelines.store.state_reader import (
     concatenated,
     keys_of,
     plain,
+    spans,
 )
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
@@ -97,6 +98,11 @@ class RowGroups:
                 self._bytes -= last.nbytes
         return made
 
+    @property
+    def have_room(self) -> bool:
+        """Return whether half of the bytes are free: what is asked for later has its place."""
+        return 2 * self._bytes <= self.most_bytes
+
     def keep(self, paths: Collection[Path]) -> None:
         """Drop the row groups of all other files."""
         with self._lock:
@@ -109,11 +115,13 @@ class WarmTables(PublishedTables):
     """Tables of a publication whose row groups stay in memory."""
 
     groups: RowGroups
+    _asked: set[str] = field(default_factory=set)
 
     def rows(
         self, table: str, customers: pa.Array, columns: list[str] | None = None
     ) -> pa.Table | None:
         """Read rows of some customers (sorted keys) as `PublishedTables.rows` does."""
+        self._asked.add(table)
         wanted, prefixes = CustomerKeys(customers), leading(customers)
         whole = concatenated(
             self.groups.of(self.store / file.path, group).of(prefixes)
@@ -127,3 +135,15 @@ class WarmTables(PublishedTables):
         if not rows.num_rows:
             return None
         return rows if columns is None else rows.select(columns)
+
+    def read_ahead(self, stop: threading.Event) -> None:
+        """Read the tables that rows were asked of, until `stop` is set or half the memory is used.
+
+        Another thread may do it: customers to come then find their row groups in memory.
+        """
+        for table in sorted(self._asked):
+            for file in self.files.get(table, ()):
+                for group, *_ in spans(self.store / file.path):
+                    if stop.is_set() or not self.groups.have_room:
+                        return
+                    self.groups.of(self.store / file.path, group)
