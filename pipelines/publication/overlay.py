@@ -22,7 +22,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ KEPT_FOR = 60.0
 #: Seconds after which an overlay that nobody keeps is not read with an older publication.
 STALE_AFTER = 10.0
 NO_WATERMARKS: Mapping[str, int] = {}
+NO_OVERLAY: dict[str, Any] = {"base": None, "segments": []}
 #: Number of the step whose segment has no rows.
 EMPTY = 0
 _NAME = re.compile(r"[0-9]+-[0-9a-f]{32}")
@@ -73,6 +74,14 @@ class Segment:
     tables: Mapping[str, pa.Table]
     folder: str
     files: Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest, and all files and folders that it names, below the store: none may be a link."""
+
+    content: dict[str, Any]
+    places: Sequence[str]
 
 
 class Overlay:
@@ -264,32 +273,46 @@ def announced(store: Path, publication: int) -> tuple[list[dict[str, list[str]]]
 
 def kept(store: Path) -> int | None:
     """Return the publication of an overlay that somebody keeps; None where nobody does."""
-    number = _manifest(store)["base"]
+    number = _announced_manifest(store).content["base"]
     return None if number is None or _age(store) > STALE_AFTER else int(number)
 
 
 def _manifest(store: Path) -> dict[str, Any]:
     """Read the manifest; one that is missing or damaged, or names other files, is that of none."""
+    read = _announced_manifest(store)
+    # To make paths of them would cost more than to look.
+    is_linked = any(os.path.islink(f"{store}/{place}") for place in read.places)  # noqa: PTH114
+    return NO_OVERLAY if is_linked else read.content
+
+
+def _announced_manifest(store: Path) -> Manifest:
+    """Read the manifest without a look at what it names."""
     try:
-        read: dict[str, Any] = json.loads((store / OVERLAY / MANIFEST).read_text("utf-8"))
-        _expect_own(store, read)
+        return _parsed((store / OVERLAY / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {"base": None, "segments": []}
-    return read
+        return Manifest(NO_OVERLAY, ())
 
 
-def _expect_own(store: Path, manifest: dict[str, Any]) -> None:
-    """Raise ValueError, or what comes of another shape, where a path leaves the overlay."""
-    if not isinstance(manifest["base"], int) or not _NAME.fullmatch(manifest["name"]):
+@lru_cache(maxsize=4)
+def _parsed(content: str) -> Manifest:
+    """Parse a manifest; raises ValueError, or what comes of another shape, where it names others.
+
+    It is looked at for each card, and has a hundred files.
+    """
+    read: dict[str, Any] = json.loads(content)
+    if not isinstance(read["base"], int) or not _NAME.fullmatch(read["name"]):
         raise ValueError("no base")
-    root, known = store.resolve(), {REPLACED, *_tables()}
-    for files in (manifest["empty"], *manifest["segments"]):
+    known, places = {REPLACED, *_tables()}, {OVERLAY}
+    for files in (read["empty"], *read["segments"]):
         for name, listed in files.items():
             if name not in known:
                 raise ValueError("no table")
             for file in listed:
-                if not _FILE.fullmatch(file) or (root / file).resolve() != root / file:
+                if not _FILE.fullmatch(file):
                     raise ValueError("no file of an overlay")
+                parts = file.split("/")
+                places |= {"/".join(parts[:n]) for n in range(2, len(parts) + 1)}
+    return Manifest(read, tuple(places))
 
 
 def amend(store: Path, file: Path, publication: int) -> None:
