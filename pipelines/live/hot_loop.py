@@ -20,7 +20,7 @@ from rejse.pipelines.live.publishing_loop import reread_tables
 from rejse.pipelines.live.vitals import Pulse
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.overlay import Overlay, OverlayError
-from rejse.pipelines.runtime import logs
+from rejse.pipelines.runtime import logs, signals
 from rejse.pipelines.sources.kafka.broker import BrokerError
 from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store import delta_store, lock
@@ -74,6 +74,7 @@ class HotLoop:
                     lock.hot(self.settings.store),
                     tempfile.TemporaryDirectory(prefix="rejse-hot-") as scratch,
                 ):
+                    signals.keep(Path(scratch))
                     yield from self._on_publication(Path(scratch))
             except hot_core.NoBaseError:  # the bounded run is about to publish one
                 yield 0

@@ -14,6 +14,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
+from rejse.pipelines.live import hot_process
 from rejse.pipelines.live.arrivals import Arrivals
 from rejse.pipelines.live.hot_core import Touched, warm
 from rejse.pipelines.live.hot_loop import HotLoop, Watermarks
@@ -171,3 +172,16 @@ def test_a_full_disk_costs_provisional_rows_alone(
 
 def no_room(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_the_hot_process_leaves_nothing_behind(
+    project: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (scratch := tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    with hot_process.beside(project.root / "rejse.toml", 0.01) as process:
+        while not (project.store / OVERLAY).is_dir():
+            assert process.keep() is None
+            os.sched_yield()
+        assert any(scratch.iterdir())
+    assert not any(scratch.iterdir())
