@@ -90,9 +90,9 @@ def build(
         file.unlink(missing_ok=True)
         build_anew(file, root, files, checks, definitions)
     elif not is_like:
-        file.write_bytes(blank(hash_definitions()))
+        file.write_bytes(_shaped(root, files, shapes))
         with _written(file) as con:
-            _refresh_tables(con, root, files, shapes, _Content())
+            _refresh_tables(con, root, files, shapes, _Content(shapes=shapes))
             _finish(con, checks, definitions)
     if checks:
         with catalogue.open_unlocked(file) as con:
@@ -131,6 +131,28 @@ def _build_blank(definitions: str) -> bytes:
         place = Path(folder) / "blank.duckdb"
         build_anew(place, Path(), {}, {}, definitions)
         return place.read_bytes()
+
+
+def _shaped(root: Path, files: Mapping[str, Sequence[str]], shapes: Mapping[str, Shape]) -> bytes:
+    """Return the blank catalogue with tables of these shapes, still without files.
+
+    A store of the same shapes has been made before, as a rule: to comment their columns again is
+    what a catalogue costs most.
+    """
+    definitions = hash_definitions()
+    key = hashlib.sha256(json.dumps([definitions, shapes], sort_keys=True).encode()).hexdigest()
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "shaped.duckdb"
+            place.write_bytes(blank(definitions))
+            with _written(place) as con:
+                _refresh_tables(con, root, files, shapes, _Content())
+                for name in shapes:
+                    con.execute(_listing(Path(), name, ()))
+            return place.read_bytes()
+
+    return user_cache.cached(f"shaped-{key}.duckdb", make)
 
 
 def bound_views(con: Any) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What costs seconds to make and is the same each time, kept in the user's cache folder.
+"""What costs much to make and is the same each time, kept in the user's cache folder.
 
 The folder is `$XDG_CACHE_HOME/rejse`, else `~/.cache/rejse`. A file in it begins with the SHA-256
 of its content. One that is broken, or that another user owns or may write, is not read: its content
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 VARIABLE = "XDG_CACHE_HOME"
-#: Files that stay, the newest: some versions of rejse may take turns.
-KEPT = 8
+#: Files that stay, those read last: versions of rejse, and stores of some shapes, may take turns.
+KEPT = 32
 _DIGEST = hashlib.sha256().digest_size
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -61,6 +61,8 @@ def _read(file: Path) -> bytes | None:
         with os.fdopen(handle, "rb") as kept:
             is_own = _is_own(os.fstat(handle), stat.S_ISREG)
             digest, content = kept.read(_DIGEST), kept.read() if is_own else b""
+            with contextlib.suppress(OSError):  # the disk may be one to read only
+                os.utime(handle)
     except OSError:
         return None
     return content if hashlib.sha256(content).digest() == digest else None

@@ -111,11 +111,11 @@ def test_a_relative_folder_counts_as_none(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "home" / ".cache" / "rejse" / "blank").is_file()
 
 
-def test_the_oldest_files_are_removed(folder: Path) -> None:
-    for number in range(12):
-        user_cache.cached(f"blank-{number}", Maker())
-        os.utime(folder / f"blank-{number}", (number, number))
+def test_the_files_that_were_read_long_ago_are_removed(folder: Path) -> None:
+    names = [f"blank-{number:02}" for number in range(user_cache.KEPT)]
+    for number, name in enumerate(names):
+        user_cache.cached(name, Maker())
+        os.utime(folder / name, (number, number))
+    user_cache.cached(names[0], Maker())
     user_cache.cached("last", Maker())
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "blank-10", "blank-11", "blank-5", "blank-6", "blank-7", "blank-8", "blank-9", "last",
-    ]  # fmt: skip
+    assert sorted(path.name for path in folder.iterdir()) == [names[0], *names[2:], "last"]
