@@ -239,6 +239,7 @@ def group_of(transcript: Transcript) -> str:
     return json.dumps(shared, sort_keys=True, default=str)
 
 
+@cache
 def sampled_groups(driver: str, one_in: int = 4) -> frozenset[str]:
     """Groups that a driver runs: all in the soak, else a sample that has a group of every file.
 
