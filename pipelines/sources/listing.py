@@ -10,6 +10,9 @@ from typing import Protocol
 
 from rejse.transforms.errors import MisuseError
 
+#: What every store has.
+LOG_OF_A_STORE = "publications/_delta_log"
+
 
 class SourceError(MisuseError):
     """The files of a source cannot be found or read; the message says what to change."""
@@ -65,7 +68,22 @@ def _matching(pattern: str) -> list[Path]:
     base = _fixed(pattern)
     rest = Path(pattern).relative_to(base).as_posix()
     matches = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
-    return [path for path in sorted(map(Path, matches)) if path.is_file()]
+    stored = _Stored(base)
+    return [p for p in sorted(map(Path, matches)) if p.is_file() and not stored.has(p.parent)]
+
+
+class _Stored:
+    """Tells folders of stores below a folder: what rejse writes is no source of what it reads."""
+
+    def __init__(self, base: Path) -> None:
+        self._known = {base: False}
+
+    def has(self, folder: Path) -> bool:
+        """Return whether a folder, or one between it and the base, is a store."""
+        if folder not in self._known:
+            is_store = (folder / LOG_OF_A_STORE).is_dir()
+            self._known[folder] = is_store or self.has(folder.parent)
+        return self._known[folder]
 
 
 def _fixed(pattern: str) -> Path:

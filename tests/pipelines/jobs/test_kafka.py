@@ -13,7 +13,10 @@ import fastavro
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 
+from rejse.pipelines.alerts.receivers import UnreachableError
+from rejse.pipelines.alerts.topic import TopicReceiver
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs import increment
 from rejse.pipelines.jobs.run import RunResult
@@ -482,3 +485,39 @@ def test_a_broker_that_does_not_answer() -> None:
     with pytest.raises(client.BrokerError, match="source web: topic clicks at") as fault:
         client.partitions("web", topic, answer=1.0)
     assert "refused" in str(fault.value)
+
+
+def received(servers: str, topic: str, n: int) -> list[Any]:
+    consumer = Consumer(
+        {"bootstrap.servers": servers, "group.id": "test", "auto.offset.reset": "earliest"}
+    )
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    answers = [consumer.poll(30) for _ in range(n)]
+    consumer.close()
+    return answers
+
+
+def test_alerts_are_written_to_a_topic(topics: Topics) -> None:
+    """Under the key of the alert, so that a compacted topic keeps its last state."""
+    name = topics.make()
+    receiver = TopicReceiver(name, topics.servers, {"client.id": "rejse-alerts"})
+    fired = {"specversion": "1.0", "id": "m1", "data": {"key": "a1", "reason": "æ\r\n\x1b[31m"}}
+    summary = {"specversion": "1.0", "id": "m2", "data": {"owner": "care", "alerts": []}}
+    for message in (fired, summary):
+        receiver.send(message)
+    first, second = received(topics.servers, name, 2)
+    assert [(answer.key(), json.loads(answer.value())) for answer in (first, second)] == [
+        (b"a1", fired),
+        (b"m2", summary),
+    ]
+    assert first.headers() == [("content-type", b"application/cloudevents+json")]
+
+
+def test_brokers_that_do_not_answer_are_tried_again(topics: Topics) -> None:
+    name = topics.make()
+    unreachable = TopicReceiver(name, f"127.0.0.1:{free_port()}", {}, answer=0.5)
+    for _ in range(2):  # a message that nobody took does not come later, beside the next try
+        with pytest.raises(UnreachableError, match=r"did not take a message \((no answer|_\w+)\)"):
+            unreachable.send({"id": "m1", "data": {}})
+    with pytest.raises(UnreachableError, match=r"refuse a message \(_INVALID_ARG\)"):
+        TopicReceiver(name, topics.servers, {"nonsense": "secret"}).send({"id": "m1", "data": {}})

@@ -105,6 +105,19 @@ def test_globs(tmp_path: Path) -> None:
     assert [shard.file for shard in shards] == ["2026/01/a.jsonl", "2026/b.jsonl", "c.csv"]
 
 
+def test_what_a_store_holds_is_no_source(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "store/quarantine/1.jsonl", "other/a.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name, raw_rows(1))
+    (tmp_path / "store" / listing.LOG_OF_A_STORE).mkdir(parents=True)
+    matches = {glob: [f.file for f in listing.files(source(tmp_path / glob))]
+                for glob in ("**/*.jsonl", "store/quarantine/*.jsonl")}  # fmt: skip
+    assert matches == {
+        "**/*.jsonl": ["a.jsonl", "other/a.jsonl"],
+        "store/quarantine/*.jsonl": ["1.jsonl"],  # who names it means it
+    }
+
+
 def test_positions_name_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "l.jsonl").write_bytes(json_lines(raw_rows(1)) + b"\nnope\n")
