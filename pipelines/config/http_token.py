@@ -34,7 +34,8 @@ def token(file: Path, mode: Mode) -> str:
     value = text.strip()
     if len(value) < LEAST or not all("!" <= character <= "~" for character in value):
         raise SettingsError(
-            f"{place(file)}: expected at least {LEAST} visible characters of ASCII, came others"
+            f"{place(file)}: expected at least {LEAST} visible characters of ASCII, came"
+            f" {len(value)}; `openssl rand -hex 32` makes one"
         )
     return value
 

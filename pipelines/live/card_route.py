@@ -17,8 +17,9 @@ from rejse.pipelines.reporting.identity_links import IdentityError
 
 PATH = "/card"
 EXPECTED = (
-    'expected an identity in the body, {"identity": "customer:C1"}, or in the header'
-    " Rejse-Identity; in the address only a pseudonym, for addresses are written down on their way"
+    'expected an identity in a body of JSON, {"identity": "customer:C1"} with `Content-Type:'
+    " application/json`, or in the header Rejse-Identity; in the address only a pseudonym, for"
+    " addresses are written down on their way"
 )
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 
