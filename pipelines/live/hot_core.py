@@ -81,7 +81,9 @@ def warm(
         # theirs join the customers who have their stored rows.
         increment = replace(increment, links=published_links(settings.store, base))
     tables = published(settings.store, base)
-    history = WarmTables(tables.store, tables.files, groups or RowGroups(HISTORY_BYTES))
+    groups = RowGroups(HISTORY_BYTES) if groups is None else groups
+    groups.keep({tables.store / file.path for files in tables.files.values() for file in files})
+    history = WarmTables(tables.store, tables.files, groups)
     plan = replace(plan_graph(settings, increment, scratch), archived=frozenset())
     return base, HotCore(plan, history)
 

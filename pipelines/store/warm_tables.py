@@ -99,9 +99,14 @@ class RowGroups:
         return made
 
     @property
+    def nbytes(self) -> int:
+        """Return the bytes that are held."""
+        return self._bytes
+
+    @property
     def have_room(self) -> bool:
         """Return whether half of the bytes are free: what is asked for later has its place."""
-        return 2 * self._bytes <= self.most_bytes
+        return 2 * self.nbytes <= self.most_bytes
 
     def keep(self, paths: Collection[Path]) -> None:
         """Drop the row groups of all other files."""

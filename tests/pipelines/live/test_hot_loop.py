@@ -24,6 +24,7 @@ from rejse.pipelines.publication.overlay import Overlay, OverlayError
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.traces import OVERLAY
+from rejse.pipelines.store.warm_tables import RowGroups
 from tests.support.installation import installation, lines, row
 
 
@@ -168,6 +169,19 @@ def test_a_full_disk_costs_provisional_rows_alone(
     assert live(project) == [(1, 0)]
     assert next(looks) == 1
     assert live(project) == [(2, 1)]
+
+
+def test_rows_of_files_that_are_gone_are_held_no_longer(project: Settings) -> None:
+    """Else rows of an erased customer would stay in memory, and memory would grow."""
+    groups = RowGroups(1 << 20)
+    base, core = warm(project, project.root, delta_store.now(), groups)
+    (project.root / "b.jsonl").write_text(lines([row(0) | {"id": "again"}]))
+    core.step(Arrivals(project, base, 0).first())
+    assert groups.nbytes > 0
+    publish(project)
+    erase.forget(project, "customer", row(0)["identity"])
+    warm(project, project.root, delta_store.now(), groups)
+    assert groups.nbytes == 0
 
 
 def no_room(*_: object, **__: object) -> None:
