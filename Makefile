@@ -66,7 +66,8 @@ services: .venv/ready  ## a Kafka broker at localhost:9092 (needs Java and Maven
 
 bench: .venv/ready  ## the same work by rejse and its rivals; what increments and live cost
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
-	$(BIN)/python -m tests.bench.curve
+	mkdir -p build && $(BIN)/python -m tests.bench.curve --json build/curve.json
+	$(BIN)/python -m tests.bench.model build/curve.json
 	$(BIN)/python -m tests.bench.growth --events 1000000 --increments 100 --generations 10 --care 20
 	$(BIN)/python -m tests.bench.latency --events 10
 	$(BIN)/python -m tests.bench.first_result --events 1000000

@@ -26,6 +26,7 @@ from typing import Any
 
 from rejse.pipelines.jobs.worker_pool import n_cores
 from tests.bench.bench import ROOT, Bench, machine
+from tests.bench.first_result import Size
 
 MEASURED = "tests.bench.run_rejse"
 SIZES = (500_000, 1_000_000, 2_000_000, 5_000_000, 10_000_000)
@@ -148,13 +149,14 @@ class Curve:
         counts = {self.cores} if alone else {1, self.cores}
         runs = {n: self._run(log, n) for n in sorted(counts)}
         audit = measure(str(log), "--audit")
+        store = vars(Size.of(log / "store"))
         pool = runs[self.cores]
         for n, run in runs.items():
             self._show(f"{n} workers" if n > 1 else "1 worker", events, run)
         self._show("audit", events, audit)
         both = Parts(pool.here, pool.workers) + audit_parts(audit, self.cores)
         walls = {n: both.wall(n) for n in WORKERS}
-        self.rows.append({"events": events, "parts": vars(both), "walls": walls})
+        self.rows.append({"events": events, "parts": vars(both), "walls": walls, "store": store})
         print(
             f"  Amdahl, audit included, {both.serial:.1f} s alone, {both.shared:.1f} s shared;"
             + ",".join(f" {n} workers {w:.1f} s ({walls[1] / w:.1f} x)" for n, w in walls.items()),
