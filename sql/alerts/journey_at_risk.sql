@@ -34,6 +34,6 @@ select
     'warning' as severity,
     any_value(owner) as owner,
     'friction has reached ' || floor(any_value(friction_score))::int
-    || ' of 100, the worst of it ' || arg_max(kind, hazard) as reason
+    || ' of 100, the worst of it ' || replace(arg_max(kind, hazard), '_', ' ') as reason
 from gathered
 group by journey_id, customer_key

@@ -155,7 +155,7 @@ def day(
 def main() -> None:
     """Print the check and the day."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.model", description=__doc__)
-    parser.add_argument("curve", type=Path, help="what `curve --json` wrote")
+    parser.add_argument("curves", type=Path, nargs="+", help="what `curve --json` wrote")
     parser.add_argument("--fit", type=int, nargs="+", default=[1_000_000, 2_000_000], metavar="N")
     parser.add_argument("--small-run", type=float, default=3.6, help="CPU s of ten new rows")
     parser.add_argument(
@@ -172,7 +172,8 @@ def main() -> None:
     parser.add_argument("--core-hour", type=float, default=0.05, help="price, assumed")
     parser.add_argument("--gb-month", type=float, default=0.023, help="price, assumed")
     given = parser.parse_args()
-    lines, check = checked(points(json.loads(given.curve.read_text())["rows"]), given.fit)
+    rows = [row for curve in given.curves for row in json.loads(curve.read_text())["rows"]]
+    lines, check = checked(points(rows), given.fit)
     for name, line in lines.items():
         print(f"{MEASURES[name]:32}{line.fixed:12.4g} + {line.slope * 1e6:.4g} a million events")
     print(f"\n{'check':32}{'events':>14}{'measured':>12}{'predicted':>12}{'ratio':>8}")
