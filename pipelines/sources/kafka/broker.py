@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds in which a broker must answer, and in which some message of a piece must come.
 ANSWER, STALL = 15.0, 60.0
+#: Offset of an end that a broker does not know, in place of an error.
+INVALID = -1001
 #: Messages and bytes of a poll at most.
 MESSAGES, BYTES = 16_384, 8 << 20
 #: Options that begin so are for the schema registry, not for the broker.
@@ -62,7 +64,8 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
 
     Raises:
         SourceError: there is no such topic, or an option is wrong.
-        BrokerError: the broker does not answer within `answer` seconds.
+        BrokerError: the broker does not answer within `answer` seconds, or has just been started
+            and does not know some end.
     """
     expect_installed(source, "confluent_kafka")
     from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
@@ -86,6 +89,11 @@ def partitions(source: str, topic: Topic, answer: float = ANSWER) -> list[TopicS
     except KafkaException as fault:
         admin.poll(0)  # brings what the client noticed meanwhile
         raise described(source, topic, fault.args[0], faults) from None
+    if unknown := sorted(p for p in first if min(first[p], last.get(p, INVALID)) < 0):
+        raise BrokerError(
+            f"source {source}: topic {topic.name} at {topic.servers}: expected the ends of all"
+            f" partitions, the broker does not know those of {', '.join(map(str, unknown))} yet"
+        )
     topic_id = str(about.topic_id)
     return [
         TopicShard(source, topic, topic_id, part, first[part], last[part]) for part in sorted(first)
