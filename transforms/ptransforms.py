@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
 
+from rejse.transforms.code_version import code_version, refuse_other
 from rejse.transforms.steps import KEPT, Step
 
 
@@ -30,8 +32,18 @@ class Apply(beam.PTransform):  # type: ignore[misc]
 
 
 class _StepFn(beam.DoFn):  # type: ignore[misc]
+    """It travels with the version of its code: a worker looks at that before at the step."""
+
     def __init__(self, step: Step) -> None:
         self._step = step
+
+    def __getstate__(self) -> tuple[str, bytes]:
+        return code_version(), pickle.dumps(self._step)
+
+    def __setstate__(self, state: tuple[str, bytes]) -> None:
+        planned, step = state
+        refuse_other(planned)
+        self._step = pickle.loads(step)
 
     def setup(self) -> None:
         self._step.setup()

@@ -1,6 +1,6 @@
 """Steps of the graph: the pure functions of the core, with their outputs by name.
 
-A step only wires and counts. Elements are Arrow RecordBatches (or paths of bucket files), never
+A step only wires and counts. Elements are Arrow RecordBatches (or pieces of bucket files), never
 single events. What runs the steps, Beam or the workers of one machine, knows none of them: refused
 rows leave by the output `rejects` (tables of `rejects.REJECT_SCHEMA`), counts by the output
 `counts` (name, n), all else by `KEPT` to the next step.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -30,6 +29,7 @@ from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks, La
 from rejse.transforms.incremental.merge_customers import CustomerMerger, MergedRows
 from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 from rejse.transforms.incremental.shuffle_files import BucketFiles
+from rejse.transforms.incremental.shuffle_media import Medium, Piece
 from rejse.transforms.incremental.table_rows import TableRows
 from rejse.transforms.ingest import rejects, validate
 from rejse.transforms.ingest.heartbeats import split_heartbeats
@@ -209,21 +209,20 @@ def latest(events: pa.RecordBatch) -> dict[str, int]:
 
 
 class SplitBuckets(Step):
-    """`split_buckets` of events into files; yields (group of buckets, path).
+    """`split_buckets` of events into files on a medium; yields (group of buckets, piece).
 
-    Only paths go through the shuffle. No result depends on how the 4,096 virtual buckets are
-    grouped.
+    No result depends on how the 4,096 virtual buckets are grouped.
     """
 
     element = Any
     outputs = ()
 
-    def __init__(self, folder: Path, groups: int) -> None:
-        self._folder, self._groups = folder, groups
+    def __init__(self, medium: Medium, groups: int) -> None:
+        self._medium, self._groups = medium, groups
 
     def start_bundle(self) -> None:
         """Begin files of their own."""
-        self._files = BucketFiles(self._folder, self._groups)
+        self._files = BucketFiles(self._medium, self._groups)
 
     def process(self, batch: pa.RecordBatch) -> Iterable[Output]:
         """Write the rows of a batch."""
@@ -231,13 +230,13 @@ class SplitBuckets(Step):
         return ()
 
     def finish_bundle(self) -> Iterator[Output]:
-        """Yield (group, path) of each file."""
+        """Yield (group, piece) of each file."""
         for written in self._files.close():
             yield Output(KEPT, written)
 
 
 class Score(Step):
-    """`Core.score` for the customers of (group of buckets, paths of bucket files by kind).
+    """`Core.score` for the customers of (group of buckets, pieces of bucket files by kind).
 
     New rows are merged with stored ones first; only new and revised rows are published. Yields
     `TableRows`, among them `REPLACED`.
@@ -269,23 +268,23 @@ class Score(Step):
 
     def process(
         self,
-        grouped: tuple[int, Mapping[str, Iterable[str]]],
+        grouped: tuple[int, Mapping[str, Iterable[Piece]]],
         latest: LatestTimes,
         id_owners: Mapping[tuple[str, int], IdOwners],
     ) -> Iterator[Output]:
         """Merge, score and revise the customers of a group.
 
         Args:
-            grouped: the group and the paths of its bucket files by kind of input.
+            grouped: the group and the pieces of its bucket files by kind of input.
             latest: latest times of all sources, by (kind, delivery).
             id_owners: owners of contested ids by (kind, part); late events use the kind `late`.
         """
-        group, paths = grouped
+        group, pieces = grouped
         owned_by_other = partial(self._owned_by_other, _by_kind(id_owners))
         superseded = {key for _, customers in id_owners.values() for key in customers}
         new = {}
         for kind in INPUTS:
-            rows, n_dropped = self._new_rows(kind, sorted(paths.get(kind, ())), owned_by_other)
+            rows, n_dropped = self._new_rows(kind, sorted(pieces.get(kind, ())), owned_by_other)
             yield from count("duplicate", n_dropped)
             if rows is not None:
                 new[kind] = rows
@@ -301,12 +300,12 @@ class Score(Step):
                 yield Output(KEPT, TableRows(*tables.popitem()))
 
     def _new_rows(
-        self, kind: str, paths: list[str], owned_by_other: Callable[[str, pa.Table], Bools]
+        self, kind: str, pieces: list[Piece], owned_by_other: Callable[[str, pa.Table], Bools]
     ) -> tuple[pa.Table | None, int]:
         """Read new rows of a kind; return them and how many another customer owns the ids of."""
-        if not paths:
+        if not pieces:
             return None, 0
-        rows = shuffle_files.read(paths, INPUTS[kind].contract)
+        rows = shuffle_files.read(pieces, INPUTS[kind].contract)
         dropped = self._merger.is_foreign(kind, rows, owned_by_other)
         if dropped.any():
             rows = rows.filter(arrow(~dropped))

@@ -20,11 +20,14 @@ from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.runtime import process_limits
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.incremental.shuffle_media import InMemory
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.ptransforms import Apply
 from rejse.transforms.steps import COUNTS, KEPT, LATEST, REJECTS
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
+#: Workers of a cluster share no folder but the store.
+MEDIUM = InMemory()
 #: Kind and delivery, and the latest time; stated, since where nothing arrives Beam cannot tell.
 LATEST_TIME = tuple[tuple[str, Delivery], int]
 
@@ -67,7 +70,7 @@ def _empty_pipeline(beam_args: Sequence[str]) -> beam.Pipeline:
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
-    branches = {steps.kind: _Branch(pipeline, steps) for steps in ingests(plan)}
+    branches = {steps.kind: _Branch(pipeline, steps) for steps in ingests(plan, MEDIUM)}
 
     def gathered(name: str, *parts: Any) -> beam.PCollection:
         return parts | name >> beam.Flatten(pipeline=pipeline)
@@ -82,7 +85,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | "LatestTime" >> beam.CombinePerKey(max)
     )
     groups = pipeline | "Groups" >> beam.Create(graph.groups_to_look_at(plan))
-    due = groups | "Due" >> beam.Map(lambda group: (group, ""))
+    due = groups | "Due" >> beam.Map(lambda group: (group, b""))
     files = {kind: branch.buckets for kind, branch in branches.items()}
     grouped = {**files, "": due} | "ByGroup" >> beam.CoGroupByKey()
     released = [] if plan.repair is None else [_released(groups, plan)]
@@ -115,8 +118,8 @@ class _Branch:
     """The steps of one kind of input in a pipeline.
 
     Attributes:
-        buckets: (group of buckets, path of a file).
-        ids: ((kind, part), path of a file).
+        buckets: (group of buckets, bytes of a bucket file).
+        ids: ((kind, part), bytes of a file of records).
         outputs: What leaves the steps beside the rows, by name of the output.
     """
 
@@ -136,7 +139,7 @@ class _Branch:
 def _released(groups: beam.PCollection, plan: Plan) -> beam.PCollection:
     """Return the records of the ids of the late events that a repair publishes."""
     released = groups | "ReleaseLate" >> Apply(ReleaseLate(plan.merger, plan.groups))
-    return released | "ToIdsReleased" >> Apply(ToIds("interaction", plan))
+    return released | "ToIdsReleased" >> Apply(ToIds("interaction", plan, MEDIUM))
 
 
 def _write_manifest(entries: list[tuple[str, Any]], path: Path) -> None:

@@ -3,9 +3,10 @@
     each kind of input: read -> normalise -> accept -> pseudonymise -> buckets
     all kinds of a group of buckets: merge with stored rows -> score -> revise -> stage
 
-Bucket files carry the shuffle: memory follows the largest group of buckets, not the data. The steps
-are pure: `beam_graph` wires them for Beam's runners, `local_graph` runs them on this machine. What
-is published does not depend on which of them does.
+Bucket files carry the shuffle, on disk or through the runner (`shuffle_media`): memory follows the
+largest group of buckets, not the data. The steps are pure: `beam_graph` wires them for Beam's
+runners, `local_graph` runs them on this machine. What is published does not depend on which of
+them does.
 """
 
 from __future__ import annotations

@@ -16,11 +16,12 @@ from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.incremental import cross_customer_ids, merge_rows
 from rejse.transforms.incremental.cross_customer_ids import IdFiles
 from rejse.transforms.incremental.merge_customers import LATE, CustomerMerger
+from rejse.transforms.incremental.shuffle_media import Medium, Piece
 from rejse.transforms.steps import KEPT, Output, Step
 
 
 class ToIds(Step):
-    """Events -> files of their records as ((kind, part), path), some ids in each part.
+    """Events -> files of their records as ((kind, part), piece), some ids in each part.
 
     Where there is a `merger`, events that come too late are written as of the kind `late`: they may
     lose their id at once, but take none before a repair publishes them.
@@ -29,9 +30,11 @@ class ToIds(Step):
     element = Any
     outputs = ()
 
-    def __init__(self, kind: str, plan: Plan, merger: CustomerMerger | None = None) -> None:
+    def __init__(
+        self, kind: str, plan: Plan, medium: Medium, merger: CustomerMerger | None = None
+    ) -> None:
         self._kind, self._merger = kind, merger
-        self._writer = partial(IdFiles, plan.scratch, plan.parts, plan.salt)
+        self._writer = partial(IdFiles, medium, plan.parts, plan.salt)
 
     def start_bundle(self) -> None:
         """Begin files of their own."""
@@ -49,14 +52,14 @@ class ToIds(Step):
         return ()
 
     def finish_bundle(self) -> Iterator[Output]:
-        """Yield ((kind, part), path) of each file."""
+        """Yield ((kind, part), piece) of each file."""
         for kind, files in ((self._kind, self._files), (LATE, self._late)):
-            for part, path in files.close():
-                yield Output(KEPT, ((kind, part), path))
+            for part, piece in files.close():
+                yield Output(KEPT, ((kind, part), piece))
 
 
 class CompareIds(Step):
-    """((kind, part), paths) -> owners of shared ids, and the customers whose stored rows lose.
+    """((kind, part), pieces) -> owners of shared ids, and the customers whose stored rows lose.
 
     `known` has the ids of stored rows by kind of input; those of interactions are compared with
     late events too.
@@ -68,10 +71,10 @@ class CompareIds(Step):
     def __init__(self, salt: bytes, known: Mapping[str, KnownIds]) -> None:
         self._salt, self._known = salt, known
 
-    def process(self, grouped: tuple[tuple[str, int], Iterable[str]]) -> Iterator[Output]:
+    def process(self, grouped: tuple[tuple[str, int], Iterable[Piece]]) -> Iterator[Output]:
         """Yield ((kind, part), owners and losing customers), where an id is shared."""
-        (kind, part), paths = grouped
-        records = cross_customer_ids.read(paths)
+        (kind, part), pieces = grouped
+        records = cross_customer_ids.read(pieces)
         known = self._known.get("interaction" if kind == LATE else kind)
         stored = None if known is None else known.of(records)
         if stored is not None:

@@ -2,8 +2,8 @@
 
     read -> normalise -> (score texts) -> accept -> (in time) -> pseudonymise -> ids, buckets
 
-All kinds are written by the same groups of customer buckets. Only paths go on to where all kinds of
-a group are merged.
+All kinds are written by the same groups of customer buckets, on one medium, which carries them to
+where all kinds of a group are merged.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rejse.pipelines.sources.shards import Shard
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.feedback.text_scoring import score_texts
 from rejse.transforms.incremental.input_kinds import INPUTS
+from rejse.transforms.incremental.shuffle_media import Medium
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.future_rows import split_future_rows
 from rejse.transforms.ingest.mapping import SourceMapping
@@ -67,12 +68,14 @@ class Ingest:
     buckets: Step
 
 
-def ingests(plan: Plan) -> list[Ingest]:
+def ingests(plan: Plan, medium: Medium) -> list[Ingest]:
     """Return the steps of each kind of input that has pieces of files to read."""
-    return [ingest(plan, kind, mappings) for kind, mappings in plan.mappings_to_read.items()]
+    return [
+        ingest(plan, medium, kind, mappings) for kind, mappings in plan.mappings_to_read.items()
+    ]
 
 
-def ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Ingest:
+def ingest(plan: Plan, medium: Medium, kind: str, mappings: Mapping[str, SourceMapping]) -> Ingest:
     """Return the steps of one kind of input."""
     contract = INPUTS[kind].contract
     keeping = KeepMessages(plan.archived, plan.store, plan.run_id, mappings, plan.erased, plan.key)
@@ -88,8 +91,8 @@ def ingest(plan: Plan, kind: str, mappings: Mapping[str, SourceMapping]) -> Inge
         kind=kind,
         shards=[shard for shard in plan.shards if shard.source in mappings],
         chain=chain,
-        ids=ToIds(kind, plan, plan.merger if kind == "interaction" else None),
-        buckets=SplitBuckets(plan.scratch, plan.groups),
+        ids=ToIds(kind, plan, medium, plan.merger if kind == "interaction" else None),
+        buckets=SplitBuckets(medium, plan.groups),
     )
 
 

@@ -25,6 +25,7 @@ from rejse.pipelines.sources.shards import Shard
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.incremental.cross_customer_ids import IdOwners
 from rejse.transforms.incremental.input_kinds import LatestTimes
+from rejse.transforms.incremental.shuffle_media import Piece, ScratchFiles
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.steps import COUNTS, KEPT, LATEST, REJECTS, Output, Step
 
@@ -37,13 +38,13 @@ class Ingested:
     """What a worker made of pieces of files.
 
     Attributes:
-        buckets: (kind, group of buckets, path) of each bucket file.
-        ids: Paths of the records of ids, by kind and part.
+        buckets: (kind, group of buckets, piece) of each bucket file.
+        ids: Pieces of the records of ids, by kind and part.
         latest: Latest time by kind and delivery, microseconds.
     """
 
-    buckets: list[tuple[str, int, str]] = field(default_factory=list)
-    ids: list[tuple[IdPart, str]] = field(default_factory=list)
+    buckets: list[tuple[str, int, Piece]] = field(default_factory=list)
+    ids: list[tuple[IdPart, Piece]] = field(default_factory=list)
     latest: dict[tuple[str, Delivery], int] = field(default_factory=dict)
 
 
@@ -61,18 +62,19 @@ def execute(plan: Plan, workers: Workers) -> GraphOutput:
 
     Raises whatever a worker raised.
     """
-    shards = [shard for steps in ingests(plan) for shard in steps.shards]
+    medium = ScratchFiles(plan.scratch)
+    shards = [shard for steps in ingests(plan, medium) for shard in steps.shards]
     workers.map("ingest", [(shard,) for shard in split_shards(shards, workers)])
     if plan.repair is not None:
         workers.map("release", [(group,) for group in graph.groups_to_look_at(plan)])
     latest: dict[tuple[str, Delivery], int] = {}
-    buckets: dict[int, dict[str, list[str]]] = {n: {} for n in graph.groups_to_look_at(plan)}
-    ids: dict[IdPart, list[str]] = defaultdict(list)
+    buckets: dict[int, dict[str, list[Piece]]] = {n: {} for n in graph.groups_to_look_at(plan)}
+    ids: dict[IdPart, list[Piece]] = defaultdict(list)
     for ingested in workers.broadcast("finish_ingest"):
-        for kind, group, path in ingested.buckets:
-            buckets.setdefault(group, {}).setdefault(kind, []).append(path)
-        for part, path in ingested.ids:
-            ids[part].append(path)
+        for kind, group, piece in ingested.buckets:
+            buckets.setdefault(group, {}).setdefault(kind, []).append(piece)
+        for part, piece in ingested.ids:
+            ids[part].append(piece)
         keep_latest(latest, ingested.latest.items())
     owners = dict(chain.from_iterable(workers.map("compare", ids.items())))
     workers.broadcast("begin_scoring", latest, owners)
@@ -102,8 +104,10 @@ class GraphWorker(SplittingWorker):
     """The bundles of one worker, method by method in the order of `execute`."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._ingests = {s.source: steps for steps in ingests(plan) for s in steps.shards}
+        self._plan, self._medium = plan, ScratchFiles(plan.scratch)
+        self._ingests = {
+            s.source: steps for steps in ingests(plan, self._medium) for s in steps.shards
+        }
         self._open: Ingest | None = None
         self._ingested, self._staged = Ingested(), Staged()
         self._rejects = StageRejects(plan)
@@ -129,7 +133,7 @@ class GraphWorker(SplittingWorker):
     def release(self, group: int) -> None:
         """Gather the ids of the late events of a group that a repair publishes."""
         release = ReleaseLate(self._plan.merger, self._plan.groups)
-        ids = ToIds("interaction", self._plan)
+        ids = ToIds("interaction", self._plan, self._medium)
         ids.start_bundle()
         for released in release.process(group):
             ids.process(released.value)
@@ -140,9 +144,9 @@ class GraphWorker(SplittingWorker):
         self._close_bundle()
         return self._ingested
 
-    def compare(self, part: IdPart, paths: Sequence[str]) -> list[tuple[IdPart, IdOwners]]:
+    def compare(self, part: IdPart, pieces: Sequence[Piece]) -> list[tuple[IdPart, IdOwners]]:
         """Return the owners of the shared ids of a part."""
-        compared = graph.compare_step(self._plan).process((part, paths))
+        compared = graph.compare_step(self._plan).process((part, pieces))
         return [output.value for output in compared]
 
     def begin_scoring(self, latest: LatestTimes, owners: Mapping[IdPart, IdOwners]) -> None:
@@ -151,9 +155,9 @@ class GraphWorker(SplittingWorker):
         self._score, self._stage = graph.score_step(self._plan), Stage(self._plan)
         self._stage.start_bundle()
 
-    def score(self, group: int, paths: Mapping[str, Sequence[str]]) -> None:
+    def score(self, group: int, pieces: Mapping[str, Sequence[Piece]]) -> None:
         """Score a group of buckets and stage what is published of it."""
-        for output in self._score.process((group, paths), *self._sides):
+        for output in self._score.process((group, pieces), *self._sides):
             if output.name == KEPT:
                 self._keep_files(self._stage.process(output.value))
             else:
@@ -175,8 +179,8 @@ class GraphWorker(SplittingWorker):
                 self._keep(output)
         self._ingested.ids += (output.value for output in self._open.ids.finish_bundle())
         for output in self._open.buckets.finish_bundle():
-            group, path = output.value
-            self._ingested.buckets.append((kind, group, path))
+            group, piece = output.value
+            self._ingested.buckets.append((kind, group, piece))
         self._open = None
 
     def _keep(self, output: Output) -> None:

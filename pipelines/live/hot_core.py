@@ -43,6 +43,7 @@ from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental import cross_customer_ids
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_customers import LATE
+from rejse.transforms.incremental.shuffle_media import InMemory
 from rejse.transforms.incremental.table_rows import REPLACED
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.contract import CUSTOMER_KEY
@@ -112,7 +113,7 @@ class HotCore:
         self._stage = Stage(plan)
         self._ingest_of: dict[str, Ingest] = {}
         for kind, mappings in plan.mappings.items():
-            steps = ingest(plan, kind, mappings)
+            steps = ingest(plan, InMemory(), kind, mappings)
             for step in steps.chain:
                 step.setup()
                 step.start_bundle()

@@ -16,7 +16,7 @@ from tests.support.paths import FOLDERS, MODULES, ROOT
 #: there is no circle; those of one line do not know each other.
 LAYERS = (
     ("sql", "transforms.errors"),
-    ("transforms.schema",),
+    ("transforms.schema", "transforms.code_version"),
     ("transforms.columnar", "transforms.alerts"),
     ("transforms.ingest",),
     ("transforms.dimensions",),

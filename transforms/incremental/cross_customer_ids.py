@@ -12,9 +12,7 @@ salt, so that a writer of ids cannot construct a collision.
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +23,7 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.identity.resolve import original_identity
 from rejse.transforms.incremental.deduplicate import dedup_sort_key
+from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, opened
 from rejse.transforms.schema import contract
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
@@ -100,9 +99,9 @@ def owned_by_other(events: pa.Table, owners: Mapping[tuple[int, int], int], salt
 class IdFiles:
     """Writer of the records of one bundle, in files by ranges of the ids' first words."""
 
-    def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
-        self._folder, self._parts, self._salt = folder, parts, salt
-        self._files: dict[int, tuple[Path, Any]] = {}
+    def __init__(self, medium: Medium, parts: int, salt: bytes) -> None:
+        self._medium, self._parts, self._salt = medium, parts, salt
+        self._files: dict[int, Draft] = {}
 
     def add(self, events: pa.RecordBatch) -> None:
         """Write the records of a batch of events."""
@@ -115,20 +114,23 @@ class IdFiles:
         id_records = id_records[order]
         for shard in np.flatnonzero(np.diff(bounds)).tolist():
             if shard not in self._files:
-                path = self._folder / f"ids-{shard}-{uuid.uuid4().hex}"
-                self._files[shard] = (path, path.open("wb"))
-            self._files[shard][1].write(id_records[bounds[shard] : bounds[shard + 1]].tobytes())
+                self._files[shard] = self._medium.begin(f"ids-{shard}")
+            self._files[shard].out.write(id_records[bounds[shard] : bounds[shard + 1]].tobytes())
 
-    def close(self) -> Iterator[tuple[int, str]]:
-        """Finish all files; yield (shard, path) of each."""
-        for part, (path, out) in self._files.items():
-            out.close()
-            yield part, str(path)
+    def close(self) -> Iterator[tuple[int, Piece]]:
+        """Finish all files; yield (shard, piece) of each."""
+        for part, draft in self._files.items():
+            yield part, draft.finish()
 
 
-def read(paths: Iterable[str]) -> Records:
+def read(pieces: Iterable[Piece]) -> Records:
     """Read the records of several files."""
-    return np.concatenate([np.fromfile(path, RECORD) for path in paths])
+    return np.concatenate([_records_of(piece) for piece in pieces])
+
+
+def _records_of(piece: Piece) -> Records:
+    with opened(piece) as source:
+        return np.frombuffer(source.read_buffer(), RECORD)
 
 
 def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, Words]:

@@ -1,4 +1,4 @@
-"""Bucket files: how events cross the shuffle on one machine, as Arrow streams in a scratch folder.
+"""Bucket files: how events cross the shuffle, as Arrow streams on some medium.
 
 A file holds the events of one group of buckets. Dictionaries dominate the cost of a small piece.
 So every coded column keeps one vocabulary over all batches (written once a file), and batches are
@@ -7,10 +7,8 @@ gathered before they are split.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from rejse.transforms.columnar.encoded_tables import concat, encode
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, opened
 from rejse.transforms.schema import contract as schema
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
@@ -79,11 +78,11 @@ class BucketFiles:
     """Writer of the bucket files of one bundle: `add` batches, then `close`."""
 
     def __init__(
-        self, folder: Path, groups: int, gathered: int = GATHERED, wide: int = WIDE
+        self, medium: Medium, groups: int, gathered: int = GATHERED, wide: int = WIDE
     ) -> None:
-        self._folder, self._groups = folder, groups
+        self._medium, self._groups = medium, groups
         self._limit, self._wide = gathered, wide
-        self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
+        self._files: dict[tuple[int, str], tuple[Draft, Any]] = {}
         self._vocabularies: dict[str, _Vocabulary] = {}
         self._gathered: dict[str, list[pa.RecordBatch]] = {}
         self._rows = 0
@@ -96,12 +95,12 @@ class BucketFiles:
         if self._rows >= self._limit:
             self._flush()
 
-    def close(self) -> Iterator[tuple[int, str]]:
-        """Finish all files; yield (group, path) of each."""
+    def close(self) -> Iterator[tuple[int, Piece]]:
+        """Finish all files; yield (group, piece) of each."""
         self._flush()
-        for (group, _), (path, writer) in self._files.items():
+        for (group, _), (draft, writer) in self._files.items():
             writer.close()
-            yield group, str(path)
+            yield group, draft.finish()
 
     def _encoded(self, events: pa.RecordBatch) -> pa.RecordBatch:
         """Encode the coded columns of a batch, except the customer's, by their vocabularies."""
@@ -131,8 +130,8 @@ class BucketFiles:
 
     def _write(self, key: tuple[int, str], part: pa.RecordBatch) -> None:
         if key not in self._files:
-            path = self._folder / f"{key[0]}-{uuid.uuid4().hex}.arrows"
-            self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=WRITE))
+            draft = self._medium.begin(str(key[0]))
+            self._files[key] = (draft, pa.ipc.new_stream(draft.out, part.schema, options=WRITE))
         self._files[key][1].write_batch(part)
 
 
@@ -164,11 +163,11 @@ def split_buckets(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.
         yield int(group[start]), part.set_column(at, batch.schema.field(at), part_keys.arrow())
 
 
-def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
+def read(pieces: Iterable[Piece], contract: Contract = INTERACTIONS) -> pa.Table:
     """Read the rows of several bucket files; columns that a file lacks are null in its rows."""
     tables = []
-    for path in paths:
-        with pa.memory_map(path) as source:
+    for piece in pieces:
+        with opened(piece) as source:
             table = concat([pa.ipc.open_stream(source, options=READ).read_all()])
         tables.append(encode(_widened(table), contract))
     return tables[0] if len(tables) == 1 else concat(tables)

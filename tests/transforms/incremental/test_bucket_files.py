@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.columnar.customer_buckets import BUCKETS
 from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split_buckets
+from rejse.transforms.incremental.shuffle_media import InMemory, Medium, Piece, ScratchFiles
 from tests.support import builders
 from tests.support.law import examples
 
@@ -26,16 +27,16 @@ def batch(people: list[str], **given_: object) -> pa.RecordBatch:
 
 
 def through(
-    folder: Path, batches: Iterable[pa.RecordBatch], groups: int, **limits: int
+    medium: Medium, batches: Iterable[pa.RecordBatch], groups: int, **limits: int
 ) -> dict[int, pa.Table]:
     """Batches written to bucket files and read again, by group."""
-    files = BucketFiles(folder, groups, **limits)
+    files = BucketFiles(medium, groups, **limits)
     for part in batches:
         files.add(part)
-    paths: dict[int, list[str]] = {}
-    for group, path in files.close():
-        paths.setdefault(group, []).append(path)
-    return {group: read(files_of_group) for group, files_of_group in paths.items()}
+    pieces: dict[int, list[Piece]] = {}
+    for group, piece in files.close():
+        pieces.setdefault(group, []).append(piece)
+    return {group: read(pieces_of_group) for group, pieces_of_group in pieces.items()}
 
 
 def rows_of(tables: Iterable[pa.Table | pa.RecordBatch]) -> list[str]:
@@ -84,6 +85,7 @@ def test_buckets_of_different_batches_go_to_the_same_group(people: list[str]) ->
     groups=st.sampled_from((1, 3, 4096)),
     gathered=st.sampled_from((1, 5, 1_000)),
     wide=st.sampled_from((0, 1, 2, 1_000)),
+    on_disk=st.booleans(),
 )
 def test_what_goes_in_comes_out(
     tmp_path_factory: pytest.TempPathFactory,
@@ -91,6 +93,7 @@ def test_what_goes_in_comes_out(
     groups: int,
     gathered: int,
     wide: int,
+    on_disk: bool,
 ) -> None:
     rows = [
         [
@@ -100,8 +103,8 @@ def test_what_goes_in_comes_out(
         for rows_of_batch in batches
     ]
     whole = [builders.table(rows_given).combine_chunks().to_batches()[0] for rows_given in rows]
-    folder = tmp_path_factory.mktemp("buckets")
-    groups_read = through(folder, whole, groups, gathered=gathered, wide=wide)
+    medium = ScratchFiles(tmp_path_factory.mktemp("buckets")) if on_disk else InMemory()
+    groups_read = through(medium, whole, groups, gathered=gathered, wide=wide)
     assert rows_of(groups_read.values()) == rows_of(whole)
     for group, table in groups_read.items():
         assert {b * groups // BUCKETS for b in table.column("bucket").to_pylist()} == {group}
@@ -109,8 +112,8 @@ def test_what_goes_in_comes_out(
         assert all(pa.types.is_dictionary(table.schema.field(c).type) for c in coded)
 
 
-def test_bucket_files_of_different_columns_are_one_table(tmp_path: Path) -> None:
-    groups_read = through(tmp_path, [batch(["ann"]), batch(["ben"], intent="bill")], 1)[0]
+def test_bucket_files_of_different_columns_are_one_table() -> None:
+    groups_read = through(InMemory(), [batch(["ann"]), batch(["ben"], intent="bill")], 1)[0]
     pairs = zip(
         *(groups_read.column(c).to_pylist() for c in ("customer_key", "intent")), strict=True
     )
@@ -119,7 +122,7 @@ def test_bucket_files_of_different_columns_are_one_table(tmp_path: Path) -> None
 
 def test_a_vocabulary_is_written_once_a_file(tmp_path: Path) -> None:
     """What made small pieces dear: a dictionary a piece."""
-    files = BucketFiles(tmp_path, 1)
+    files = BucketFiles(ScratchFiles(tmp_path), 1)
     for _ in range(3):
         files.add(batch(["ann"], intent="bill"))
         files._flush()

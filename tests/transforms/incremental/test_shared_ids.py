@@ -21,6 +21,7 @@ from rejse.transforms.incremental.cross_customer_ids import (
     records,
 )
 from rejse.transforms.incremental.deduplicate import without_duplicates
+from rejse.transforms.incremental.shuffle_media import InMemory, Piece, ScratchFiles
 from tests.support import builders
 from tests.support.law import examples
 
@@ -51,19 +52,23 @@ def batches(table: pa.Table) -> list[pa.RecordBatch]:
 
 
 @LAWS
-@given(rows(), st.sampled_from((1, 2, 5)))
+@given(rows(), st.sampled_from((1, 2, 5)), st.booleans())
 def test_customers_apart_keep_what_they_keep_together(
-    tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]], parts: int
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[dict[str, Any]],
+    parts: int,
+    on_disk: bool,
 ) -> None:
     table = builders.table(events)
-    files, stays = IdFiles(tmp_path_factory.mktemp("ids"), parts, SALT), {}
+    medium = ScratchFiles(tmp_path_factory.mktemp("ids")) if on_disk else InMemory()
+    files, stays = IdFiles(medium, parts, SALT), {}
     for batch in batches(table):
         files.add(batch)
-    by_part: dict[int, list[str]] = {}
-    for part, path in files.close():
-        by_part.setdefault(part, []).append(path)
-    for paths in by_part.values():
-        stays.update(id_owners(read(paths)))
+    by_part: dict[int, list[Piece]] = {}
+    for part, piece in files.close():
+        by_part.setdefault(part, []).append(piece)
+    for pieces in by_part.values():
+        stays.update(id_owners(read(pieces)))
     stayed, removed = [], 0
     keys = np.array(table.column("customer_key").to_pylist())
     for key in np.unique(keys):
@@ -106,7 +111,7 @@ def test_another_salt_mixes_every_id_into_other_words() -> None:
 
 def test_files_lie_in_the_folder_and_are_narrow(tmp_path: Path) -> None:
     table = builders.table([{"time": n, "id": f"e{n}"} for n in range(10)])
-    files = IdFiles(tmp_path, 3, SALT)
+    files = IdFiles(ScratchFiles(tmp_path), 3, SALT)
     for batch in batches(table):
         files.add(batch)
     paths = [Path(path) for _, path in files.close()]
