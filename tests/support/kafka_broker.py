@@ -8,7 +8,6 @@ process that started it.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import secrets
 import shutil
 import signal
@@ -21,12 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.jars import Jars
 from tests.support.strict import absent
 
-PINNED = Path(__file__).parent / "kafka"
-PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-#: Where jars are kept; not under XDG_CACHE_HOME, which tests set to a folder of the checkout.
-CACHE = Path.home() / ".cache" / "rejse" / "kafka-4.4.0"
+JARS = Jars(Path(__file__).parent / "kafka", "kafka-4.4.0", "the tests with a Kafka broker")
 #: Seconds in which a broker must be ready, on a machine that others load.
 READY = 300
 JAVA = (
@@ -88,7 +85,7 @@ class Broker:
     def start(self) -> None:
         """Start it and wait until it answers."""
         settings = str(self.folder / "server.properties")
-        command = [*JAVA, "-cp", f"{jars()}/*", "kafka.Kafka", settings]
+        command = [*JAVA, "-cp", f"{JARS.folder()}/*", "kafka.Kafka", settings]
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -134,39 +131,6 @@ def certify(folder: Path) -> None:
         check=True, capture_output=True,
     )  # fmt: skip
     (folder / "server.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
-
-
-def jars() -> Path:
-    """The folder of the broker's jars; Maven fetches what is missing or differs."""
-    pinned = dict(
-        reversed(line.split()) for line in (PINNED / "jars.sha256").read_text().splitlines()
-    )
-    if hashes(CACHE) == pinned:
-        return CACHE
-    for program in ("mvn", "java"):
-        if shutil.which(program) is None:
-            absent(f"the tests with a Kafka broker need {program}")
-    CACHE.parent.mkdir(parents=True, exist_ok=True)
-    fetched = Path(tempfile.mkdtemp(dir=CACHE.parent))
-    try:
-        subprocess.run(
-            ["mvn", "-B", "-q", PLUGIN, "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"],
-            cwd=PINNED, check=True,
-        )  # fmt: skip
-        if hashes(fetched) != pinned:
-            raise RuntimeError("Maven fetched other jars than jars.sha256 pins")
-        shutil.rmtree(CACHE, ignore_errors=True)
-        fetched.rename(CACHE)
-    finally:
-        shutil.rmtree(fetched, ignore_errors=True)
-    return CACHE
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of each jar of a folder, by name."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.jar")
-    }
 
 
 def end_with_parent() -> None:
