@@ -41,13 +41,7 @@ def settings_in(config: Path) -> Settings:
     """Return the configuration of a file, or of the folder that holds it. Raises SettingsError."""
     from rejse.pipelines.config.settings import load
 
-    settings = load(config)
-    if settings.store_url is not None:
-        from rejse.pipelines.store import mirror
-
-        mirror.attach(settings.store, settings.store_url)
-        mirror.refresh(settings.store)
-    return settings
+    return load(config)
 
 
 def duration(option: str, text: str) -> int:

@@ -41,7 +41,6 @@ from rejse.pipelines.config.field_types import (
     Share,
     Views,
     digest,
-    expand,
     placed,
     text_of,
 )
@@ -288,24 +287,16 @@ class TypeSettings(Frozen):
     is_problem: Score[bool | None] = None
 
 
-#: Beginnings of the URL of a bucket.
-SCHEMES = ("s3://", "gs://", "az://")
-
-
 class Settings(Frozen):
     """The whole configuration. `root` is the folder of `rejse.toml`.
 
     `keep_quarantine` is how long refused raw rows are kept, in microseconds. `store` is a path, or
-    a table of `path` and `mode`; or a URL, or a table of `url`, `path`, `mode` and `private`.
+    a table of `path` and `mode`.
     """
 
     root: Kept[Path]
-    #: Folder of the store; or a URL; or a table with `path`, `mode`, `url`, `private`.
+    #: Folder of the store; or a table with `path` and `mode`.
     store: Kept[Place] = Field(default=Path("store"), validate_default=True)
-    #: URL of the bucket that has the store, whose folder is then a mirror (`store.url`).
-    store_url: Kept[str | None] = None
-    #: `mirror`: what is private and in no table stays there (`store.private`).
-    store_private: Kept[Literal["mirror"] | None] = None
     #: `private`: its owner reads it (0700). `group`: accounts of one group do (2770).
     store_mode: Kept[Mode] = "private"
     #: File with the pseudonym key, which only its owner may read.
@@ -334,56 +325,12 @@ class Settings(Frozen):
     @classmethod
     def _with_store(cls, value: Any) -> Any:
         store = value.get("store") if isinstance(value, dict) else None
-        if isinstance(store, str) and "://" in store:
-            store = {"url": store}
         if not isinstance(store, dict):
             return value
-        if strange := sorted(store.keys() - {"path", "mode", "url", "private"}):
-            raise ValueError(
-                f"store: expected path, mode, url and private, came {', '.join(strange)}"
-            )
+        if strange := sorted(store.keys() - {"path", "mode"}):
+            raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
         path, mode = store.get("path", "store"), store.get("mode", "private")
-        return {
-            **value, "store": path, "store_mode": mode, "store_url": store.get("url"),
-            "store_private": store.get("private"),
-        }  # fmt: skip
-
-    @field_validator("store_url")
-    @classmethod
-    def _reached(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        url = expand(value).rstrip("/")
-        if not url.startswith(SCHEMES) or "?" in url or "@" in url:
-            raise ValueError(
-                f"expected a URL such as s3://bucket/folder ({', '.join(SCHEMES)}) without"
-                f" credentials, which come from the environment, came {value!r}"
-            )
-        return url
-
-    @model_validator(mode="after")
-    def _with_private_place(self) -> Settings:
-        """Refuse private data where a bucket has the store and nothing says where they lie."""
-        if self.store_url is None:
-            return self
-        if self.texts.keep != "dropped":
-            raise ValueError(
-                "texts.keep: a table of texts is private, and a store in a bucket has no private"
-                " table; drop texts, or keep the store on a disk"
-            )
-        private = {
-            "refused rows (`keep_quarantine`)": self.keep_quarantine > 0,
-            "the archive of messages (`archive`)": bool(self.archived),
-            "the ledger of alerts (`[alerts]`)": self.alerts is not None,
-        }
-        if any(private.values()) and self.store_private is None:
-            listed = ", ".join(name for name, is_kept in private.items() if is_kept)
-            raise ValueError(
-                f"store: a bucket has no file modes, so say where {listed} lie: in the folder"
-                f' `path` of this machine by [store] url = "{self.store_url}", path = "store",'
-                ' private = "mirror"; or keep none of it'
-            )
-        return self
+        return {**value, "store": path, "store_mode": mode}
 
     @field_validator("sources", mode="before")
     @classmethod

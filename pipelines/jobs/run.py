@@ -18,14 +18,7 @@ from rejse.pipelines.publication.writing import writing
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import listing
 from rejse.pipelines.sources.kafka import archive_folder
-from rejse.pipelines.store import (
-    attempts,
-    delta_store,
-    errors,
-    mirror,
-    private_texts,
-    quarantine,
-)
+from rejse.pipelines.store import attempts, delta_store, errors, private_texts, quarantine
 from rejse.pipelines.store.delta_store import Publication, Writer
 
 if TYPE_CHECKING:
@@ -120,7 +113,6 @@ def _checked(settings: Settings, request: RunRequest) -> RunRequest:
 def _open_for_writing(settings: Settings, request: RunRequest, now: int) -> Iterator[Writer]:
     """Hold the store, and finish first what killed runs and erasures left half done."""
     with errors.writable(settings.store):
-        mirror.attach(settings.store, settings.store_url)
         file_modes.settle(settings.store, settings.store_mode)
     with (
         writing(settings.store, rebuild=request.mode == "rebuild") as writer,

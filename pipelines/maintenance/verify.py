@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import checksums, errors, mirror
+from rejse.pipelines.store import checksums, errors
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staged_file import StagedFile
@@ -87,13 +87,9 @@ def _inspect(store: Path, publication: Publication, now: int, progress: Progress
         except errors.StoreDamagedError as fault:
             damaged.append(Finding(f"{table}/_delta_log", str(fault)))
     files_ = [file for files in named.values() for file in files]
-    sizes = mirror.sizes(store, [file.path for file in files_])
-    mirror.ensure(store, sizes)
     for at, file in enumerate(files_):
         progress(f"{at:,} of {len(files_):,} files, {file.path.partition('/')[0]}")
-        damaged += [
-            Finding(file.path, problem) for problem in _faults(store / file.path, file, sizes)
-        ]
+        damaged += [Finding(file.path, problem) for problem in _faults(store / file.path, file)]
     for table, files in named.items():
         rows, published = sum(file.rows for file in files), publication.rows.get(table)
         if published is not None and rows != published:
@@ -118,13 +114,10 @@ def _versions(store: Path, publication: Publication) -> dict[str, int]:
     return {**publication.versions, storage.PUBLICATIONS: storage.head(store, storage.PUBLICATIONS)}
 
 
-def _faults(path: Path, file: StagedFile, sizes: Mapping[str, int]) -> Iterator[str]:
-    """Yield what is wrong with a file, at most one thing; `sizes` are those where it is served."""
-    if file.path not in sizes:
-        yield "it is gone"
-        return
-    size, recorded = sizes[file.path], checksums.recorded(path.name)
+def _faults(path: Path, file: StagedFile) -> Iterator[str]:
+    """Yield what is wrong with a file, at most one thing."""
     try:
+        size, recorded = path.stat().st_size, checksums.recorded(path.name)
         if size != file.bytes:
             yield f"expected {file.bytes:,} bytes, came {size:,}"
         elif recorded is not None and checksums.of(path) != recorded:
@@ -243,13 +236,19 @@ def missing(store: Path, publication: Publication) -> list[str]:
 
     Raises StoreDamagedError for an unreadable log.
     """
-    files_ = [
-        file
+    return sorted(
+        file.path
         for table, version in _versions(store, publication).items()
         for file in storage.named(store, table, version)
-    ]
-    sizes = mirror.sizes(store, [file.path for file in files_])
-    return sorted(file.path for file in files_ if sizes.get(file.path) != file.bytes)
+        if not _has_size(store / file.path, file.bytes)
+    )
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def as_dict(result: Verified) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from typing import Any
 import duckdb
 
 from rejse.pipelines.runtime import file_modes, signals
-from rejse.pipelines.store import mirror
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
 from rejse.sql import SESSION, quoted
 from rejse.transforms.errors import MisuseError
@@ -50,8 +49,8 @@ DISABLED_OPTIMIZERS = "cte_inlining,projection_pullup"
 #: Where files are listed: in macros; in the views of a catalogue of an earlier version.
 _LISTS = ("select macro_definition from duckdb_functions() where not internal",
           "select sql from duckdb_views() where not internal")  # fmt: skip
-#: A file of the store as it is listed, below the store's folder, after a slash.
-_NAMED = re.compile(r"'/((?:\.live/[0-9a-z/-]+/)?[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
+#: A file of the store as it is listed, below the store's folder.
+_NAMED = re.compile(r"'((?:/\.live/[0-9a-z/-]+)?/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
 
 
 class NotPublishedError(MisuseError):
@@ -184,8 +183,7 @@ def connect(
             con.close()
             amend(file, number)
             con = open_unlocked(file)
-        place = mirror.reading(con, store, _listed_files(con))
-        confine(con, place, limits or Limits(), room / "spilled")
+        confine(con, store, limits or Limits(), room / "spilled")
         return Session(con, room)
     except BaseException:
         shutil.rmtree(room, ignore_errors=True)
@@ -221,7 +219,7 @@ def open_unlocked(file: Path) -> duckdb.DuckDBPyConnection:
 
 
 def confine(
-    con: duckdb.DuckDBPyConnection, place: Path | str, limits: Limits, spill: Path | None = None
+    con: duckdb.DuckDBPyConnection, place: Path, limits: Limits, spill: Path | None = None
 ) -> None:
     """Set the limits of a catalogue's connection, and lock it down to files below `place`.
 
@@ -239,27 +237,22 @@ def confine(
     lock_down(con, [place])
 
 
-def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path | str]) -> None:
+def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
     """Confine the connection to the files that it lists below `places`.
 
     No other file, network, extension or setting can be reached afterwards.
     """
-    named = _listed_files(con)
-    files = [f"{place}/{name}" for place in places for name in named]
+    listed = (
+        [name for (text,) in con.execute(query).fetchall() for name in _NAMED.findall(text)]
+        for query in _LISTS
+    )
+    named = dict.fromkeys(next(filter(None, listed), ()))
+    files = [f"{place}{name}" for place in places for name in named]
     con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     con.execute(SESSION)
     con.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
-
-
-def _listed_files(con: duckdb.DuckDBPyConnection) -> list[str]:
-    """Return the files that a catalogue lists, relative to the store."""
-    listed = (
-        [name for (text,) in con.execute(query).fetchall() for name in _NAMED.findall(text)]
-        for query in _LISTS
-    )
-    return list(dict.fromkeys(next(filter(None, listed), ())))
 
 
 def _existing(root: Path, publication: int | None) -> int:

@@ -13,7 +13,7 @@ import duckdb
 
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
 from rejse.pipelines.publication.catalogue_build import Built
-from rejse.pipelines.store import delta_log, errors, lock, mirror, traces
+from rejse.pipelines.store import delta_log, errors, lock, traces
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.schema.log_tables import PUBLICATIONS
@@ -54,8 +54,9 @@ def is_readable(root: Path, publication: Publication) -> bool:
         named = _files(root, publication)
     except errors.StoreDamagedError:  # its versions are no longer in the logs
         return False
-    files = [file for of_table in named.values() for file in of_table]
-    return PUBLICATIONS.name in named and len(mirror.sizes(root, files)) == len(files)
+    return PUBLICATIONS.name in named and all(
+        (root / file).is_file() for files in named.values() for file in files
+    )
 
 
 def _files(root: Path, publication: Publication) -> dict[str, list[str]]:

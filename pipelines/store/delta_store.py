@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rejse.pipelines.runtime import file_modes
-from rejse.pipelines.store import errors, log_replay, mirror, notes, traces
+from rejse.pipelines.store import errors, log_replay, notes, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.store.staged_file import KEY, LAST_KEY, StagedFile
@@ -112,16 +112,13 @@ class Writer:
 def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     """Hold the store for writing; remove files that a crashed run left behind.
 
-    The lock serves one machine; across machines the commit of `publications` decides. Where
-    the store mirrors a bucket, that gets what was written in the end.
+    The lock serves one machine; across machines the commit of `publications` decides.
 
     Raises:
         AnotherWriter: another process holds the store.
         StoreDamagedError: publications were lost, and this run is no `rebuild`.
     """
-    with (
-        file_modes.kept(store), errors.writable(store), locked(store), mirror.mirrored(store),
-    ):  # fmt: skip
+    with file_modes.kept(store), errors.writable(store), locked(store):
         seen, lost = traces.highest(store), None
         try:
             previous = latest(store)

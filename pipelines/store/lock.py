@@ -42,17 +42,6 @@ def locked(store: Path) -> Iterator[None]:
         yield
 
 
-def is_free(store: Path) -> bool:
-    """Return whether no process holds the store."""
-    if not (store / LOCK).exists():
-        return True
-    try:
-        with locked(store):
-            return True
-    except AnotherWriter:
-        return False
-
-
 @contextlib.contextmanager
 def hot(store: Path) -> Iterator[None]:
     """Hold the provisional rows of a store, once there is one.

@@ -1,4 +1,4 @@
-"""Read Parquet files of the store; errors name the damaged file. A mirror fetches what it lacks.
+"""Read Parquet files of the store; errors name the damaged file.
 
 Files of sources are read by `sources.read_parquet`: their damage is a reject.
 """
@@ -12,13 +12,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.pipelines.store import errors, mirror
+from rejse.pipelines.store import errors
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a file. Raises StoreDamagedError, also for what is read of it."""
-    with errors.reading(path), pq.ParquetFile(mirror.here(path)) as file:
+    with errors.reading(path), pq.ParquetFile(path) as file:
         yield file
 
 
@@ -37,10 +37,10 @@ def groups(path: Path, chosen: Sequence[int], columns: Sequence[str] | None = No
 def metadata(path: Path) -> pq.FileMetaData:
     """Read the footer of a file. Raises StoreDamagedError."""
     with errors.reading(path):
-        return pq.read_metadata(mirror.here(path))
+        return pq.read_metadata(path)
 
 
 def schema(path: Path) -> pa.Schema:
     """Read the columns of a file. Raises StoreDamagedError."""
     with errors.reading(path):
-        return pq.read_schema(mirror.here(path))
+        return pq.read_schema(path)

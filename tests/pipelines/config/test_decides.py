@@ -15,7 +15,6 @@ from rejse.pipelines.config.settings import Operational, Settings
 TABLES = tuple(Operational.model_fields)
 TYPES = "journey_type,gap\nclaim,{}\n"
 DOCUMENT: Mapping[str, Any] = {
-    "store_private": "mirror",
     "operational": {table: f"{table}.csv" for table in TABLES},
     "sources": {
         "web": {
@@ -27,8 +26,6 @@ DOCUMENT: Mapping[str, Any] = {
 #: Another value of each setting than it has by default, or in the document.
 OTHER: Mapping[str, Any] = {
     "store": "elsewhere",
-    "store_url": "s3://other/place",
-    "store_private": None,
     "store_mode": "group",
     "key_file": "other.key",
     "token_file": "other.token",
