@@ -28,6 +28,7 @@ from pydantic import (
 
 from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
 from rejse.pipelines.config.alerts import AlertSettings
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.config.field_types import (
     Decides,
     Duration,
@@ -96,6 +97,8 @@ class Source(Frozen):
     mapping: Ingest[Place]
     #: File with the frozen raw columns and types.
     schema_file: Ingest[Place] = Field(alias="schema")
+    #: How its CSV files are written.
+    csv: CsvOptions = PLAIN
     #: How far out of order its rows come: complete up to its latest time less this.
     disorder: Open[Duration] = 0
     #: It sends nothing more: no journey waits for it.
@@ -135,8 +138,10 @@ class Source(Frozen):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Return all that results depend on, except its files or messages. Raises SettingsError."""
         idle = {} if self.topic is None else {"idle": self.idle}
+        csv = {"csv": given} if (given := self.csv.given()) else {}
         return {
             **idle,
+            **csv,
             "kind": self.kind,
             "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -438,11 +443,11 @@ class Settings(Frozen):
     def source_versions(self) -> dict[str, str]:
         """Hash by source of what its accepted rows depend on."""
         texts = {"experience": self._fingerprint_inputs["texts"]}
-        decisive = ("kind", "mapping", "schema")
+        decisive = ("kind", "mapping", "schema", "csv")
         return {
             name: digest(
                 {
-                    **{part: inputs[part] for part in decisive},
+                    **{part: inputs[part] for part in decisive if part in inputs},
                     "texts": texts.get(inputs["kind"]),
                 }
             )
@@ -478,7 +483,7 @@ def _nearest(place: list[str]) -> str:
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
-        "alerts": AlertSettings,
+        "alerts": AlertSettings, "csv": CsvOptions,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

@@ -9,10 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
+from rejse.pipelines.onboarding import guess_csv
 from rejse.transforms.errors import MisuseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 ROWS = 50_000
 BLOCK = 1 << 20
@@ -25,11 +28,15 @@ class SampleError(MisuseError):
 
 @dataclass(frozen=True)
 class Sample:
-    """First rows of files with equal columns: format, raw schema and rows under that schema."""
+    """First rows of files with equal columns: format, raw schema and rows under that schema.
+
+    `csv` is how CSV files are written.
+    """
 
     files: tuple[Path, ...]
     format: str
     table: pa.Table
+    csv: guess_csv.GuessedCsv = guess_csv.NOTHING
 
     @property
     def schema(self) -> pa.Schema:
@@ -51,15 +58,15 @@ def _lines(path: Path) -> Iterator[str]:
         yield rest.decode("utf-8", "backslashreplace")
 
 
-def _csv(path: Path, rows: int) -> pa.Schema:
+def _csv(path: Path, rows: int, options: CsvOptions) -> pa.Schema:
     """Read the header of a CSV file; all columns are text, and the mapping casts them."""
     import pyarrow as pa
 
-    from rejse.pipelines.sources.decompress import ByteStream
     from rejse.pipelines.sources.read_csv import Csv
+    from rejse.pipelines.sources.text_stream import opened
 
-    reader = Csv(pa.schema([]), "", path.name)
-    with ByteStream(path) as stream:
+    reader = Csv(pa.schema([]), "", path.name, options)
+    with opened(path, options) as stream:
         next(reader.parts(stream), None)
     if not reader.names:
         raise SampleError(f"{path}: expected a header line, came none")
@@ -123,7 +130,7 @@ def _objects(path: Path, rows: int) -> Iterator[dict[str, Any]]:
             yield value
 
 
-def _json(path: Path, rows: int) -> pa.Schema:
+def _json(path: Path, rows: int, options: CsvOptions) -> pa.Schema:
     import pyarrow as pa
 
     from rejse.pipelines.config.raw_schema import parse
@@ -139,7 +146,7 @@ def _json(path: Path, rows: int) -> pa.Schema:
     return pa.schema([pa.field(name, parse(_known(kind))) for name, kind in kinds.items()])
 
 
-def _parquet(path: Path, rows: int) -> pa.Schema:
+def _parquet(path: Path, rows: int, options: CsvOptions) -> pa.Schema:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -155,7 +162,7 @@ def _parquet(path: Path, rows: int) -> pa.Schema:
     )
 
 
-_SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
+_SCHEMAS: dict[str, Callable[[Path, int, CsvOptions], pa.Schema]] = {
     "csv": _csv,
     "json": _json,
     "parquet": _parquet,
@@ -177,8 +184,9 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
         kind = format_of(path)
     except SourceError as fault:
         raise SampleError(str(fault)) from None
-    schema = _distinct(_SCHEMAS[kind](path, rows))
-    return Sample((path,), kind, _rows(path, schema, rows))
+    csv = guess_csv.guess(path) if kind == "csv" else guess_csv.NOTHING
+    schema = _distinct(_SCHEMAS[kind](path, rows, csv.options))
+    return Sample((path,), kind, _rows(path, schema, rows, csv.options), csv)
 
 
 def _distinct(schema: pa.Schema) -> pa.Schema:
@@ -195,14 +203,14 @@ def _distinct(schema: pa.Schema) -> pa.Schema:
     return pa.schema(list(first.values()))
 
 
-def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
+def _rows(path: Path, schema: pa.Schema, rows: int, options: CsvOptions = PLAIN) -> pa.Table:
     """Read the first rows of a file under its schema, dictionaries decoded."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.files import pieces, read
 
     batches, left = [], rows
-    for shard in pieces("sample", path):
+    for shard in pieces("sample", path, csv=options):
         for raw in read(shard, schema):
             batches.append(pa.Table.from_batches([raw.batch.slice(0, left)]).cast(schema))
             left -= batches[-1].num_rows
@@ -215,15 +223,17 @@ def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
     """Return a sample for each group of files with equal format and columns, in their order."""
     import pyarrow as pa
 
-    groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
+    groups: dict[tuple[str, tuple[str, ...], CsvOptions], list[Sample]] = {}
     for path in paths:
         part = sample(path, rows)
-        groups.setdefault((part.format, tuple(sorted(part.schema.names))), []).append(part)
+        key = (part.format, tuple(sorted(part.schema.names)), part.csv.options)
+        groups.setdefault(key, []).append(part)
     return [
         Sample(
             tuple(path for part in group for path in part.files),
             group[0].format,
             pa.concat_tables([g.table for g in group], promote_options="permissive")[:rows],
+            group[0].csv,
         )
         for group in groups.values()
     ]

@@ -13,12 +13,14 @@ from typing import Literal
 
 import pyarrow as pa
 
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.sources import listing, read_parquet
 from rejse.pipelines.sources.decompress import ByteStream, compression
 from rejse.pipelines.sources.listing import Source, SourceError
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
+from rejse.pipelines.sources.text_stream import opened, rewritten_as
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.ingest import rejects as refusals
 
@@ -30,7 +32,7 @@ FORMATS: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-TEXT: dict[Format, type[JsonLines | Csv]] = {"json": JsonLines, "csv": Csv}
+TEXT = frozenset(("json", "csv"))
 NO_COLUMNS = pa.schema([])
 #: Bytes of a piece of a large text file, about.
 PIECE = 64 << 20
@@ -44,7 +46,7 @@ class Shard:
     """A piece of work: a file, some row groups of a Parquet file, or some bytes of another one.
 
     `file` is its name in positions and reports. `first_row` is the number of its first row, from 1.
-    `span` is the first byte and the end.
+    `span` is the first byte and the end. `csv` is how a CSV file is written.
     """
 
     source: str
@@ -54,6 +56,7 @@ class Shard:
     row_groups: tuple[int, ...] = ()
     first_row: int = 1
     span: tuple[int, int] | None = None
+    csv: CsvOptions = PLAIN
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,13 @@ class RawBatch:
 
 def shards(source: Source) -> list[Shard]:
     """Return all shards of a source in a fixed order, each file once."""
-    return [shard for f in listing.files(source) for shard in pieces(f.source, f.path, f.file)]
+    listed = listing.files(source)
+    return [shard for f in listed for shard in pieces(f.source, f.path, f.file, f.csv)]
 
 
-def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
+def pieces(
+    source: str, path: Path, file: str | None = None, csv: CsvOptions = PLAIN
+) -> list[Shard]:
     """Divide a file into shards; a file of unknown format is one shard, which `read` refuses."""
     file = file or path.name
     try:
@@ -93,7 +99,7 @@ def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
     except SourceError:
         kind = "unknown"
     if kind != "parquet":
-        return [Shard(source, path, file, kind)]
+        return [Shard(source, path, file, kind, csv=csv)]
     return [
         Shard(source, path, file, kind, chosen, first)
         for chosen, first in read_parquet.groups(path)
@@ -107,11 +113,13 @@ def split(shard: Shard, size: int = PIECE) -> list[Shard]:
     """
     if shard.format not in TEXT or shard.span or compression(shard.path):
         return [shard]
+    if rewritten_as(shard.path, shard.csv) is not None:
+        return [shard]
     end = shard.path.stat().st_size
     starts = [(0, 1)]
     if end > size:
         with ByteStream(shard.path) as stream:
-            for offset, row in TEXT[shard.format](NO_COLUMNS, "", "").boundaries(stream):
+            for offset, row in _text_reader(shard, NO_COLUMNS).boundaries(stream):
                 if offset - starts[-1][0] >= size and offset < end:
                     starts.append((offset, row))
     if len(starts) == 1:
@@ -164,10 +172,16 @@ def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterato
             rows = None if part.rows is None else arrow(part.rows)
             yield RawBatch(shard.source, shard.file, part.first, part.batch, rows, part.rejects)
         return
-    reader = TEXT[shard.format](raw_schema, shard.source, shard.file)
-    with ByteStream(shard.path, shard.span) as stream:
+    reader = _text_reader(shard, raw_schema)
+    with opened(shard.path, shard.csv, shard.span) as stream:
         for block in reader.parts(stream, first_row=shard.first_row):
             yield from _batches(shard, block.batch, block.rows, block.rejects, batch_rows)
+
+
+def _text_reader(shard: Shard, raw_schema: pa.Schema) -> JsonLines | Csv:
+    if shard.format == "csv":
+        return Csv(raw_schema, shard.source, shard.file, shard.csv)
+    return JsonLines(raw_schema, shard.source, shard.file)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
