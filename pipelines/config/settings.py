@@ -45,6 +45,7 @@ from rejse.pipelines.config.field_types import (
     placed,
     text_of,
 )
+from rejse.pipelines.config.file_layout import FileLayout
 from rejse.pipelines.config.key_file import KEY_VARIABLE as KEY_VARIABLE
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.config.surveys import SurveySettings
@@ -79,7 +80,7 @@ class Source(Frozen):
     kind: Ingest[Literal["interaction", "experience", "customers", "cases", "owned_products"]] = (
         "interaction"
     )
-    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too. A source has these or a topic.
+    #: Paths or globs: JSON, CSV, Parquet, Excel, XES; gzip, zstd. A source has these or `topic`.
     files: Kept[tuple[str, ...]] = ()
     #: A topic of Kafka; needs `pip install 'rejse[kafka]'`.
     topic: Kept[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
@@ -99,6 +100,10 @@ class Source(Frozen):
     schema_file: Ingest[Place] = Field(alias="schema")
     #: How its CSV files are written.
     csv: CsvOptions = PLAIN
+    #: Name of the array that holds the rows, where a JSON file is one document.
+    array: Ingest[str | None] = None
+    #: Sheet of an Excel book; without it the first one.
+    sheet: Ingest[str | None] = None
     #: How far out of order its rows come: complete up to its latest time less this.
     disorder: Open[Duration] = 0
     #: It sends nothing more: no journey waits for it.
@@ -131,6 +136,11 @@ class Source(Frozen):
             raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
         return self
 
+    @property
+    def layout(self) -> FileLayout:
+        """Return how its files are laid out."""
+        return FileLayout(self.csv, self.array, self.sheet)
+
     def mapping_text(self) -> str:
         """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
@@ -138,10 +148,10 @@ class Source(Frozen):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Return all that results depend on, except its files or messages. Raises SettingsError."""
         idle = {} if self.topic is None else {"idle": self.idle}
-        csv = {"csv": given} if (given := self.csv.given()) else {}
+        layout = {"csv": self.csv.given(), "array": self.array, "sheet": self.sheet}
         return {
             **idle,
-            **csv,
+            **{name: given for name, given in layout.items() if given},
             "kind": self.kind,
             "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -443,7 +453,7 @@ class Settings(Frozen):
     def source_versions(self) -> dict[str, str]:
         """Hash by source of what its accepted rows depend on."""
         texts = {"experience": self._fingerprint_inputs["texts"]}
-        decisive = ("kind", "mapping", "schema", "csv")
+        decisive = ("kind", "mapping", "schema", "csv", "array", "sheet")
         return {
             name: digest(
                 {

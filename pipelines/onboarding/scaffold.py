@@ -232,9 +232,14 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
             f'mapping = "{source.name}.sql"',
             f'schema = "{source.name}.json"',
             'disorder = "0s"  # how far its events may be out of order',
+            *_array(source.sample.array),
             *_csv(source),
         ]
     return "\n".join([*lines, ""])
+
+
+def _array(name: str | None) -> list[str]:
+    return [] if name is None else [f"array = {_quoted(name)}  # it holds the rows of a document"]
 
 
 def _csv(source: Look) -> list[str]:

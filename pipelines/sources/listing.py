@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
+from rejse.pipelines.config.file_layout import AS_USUAL, FileLayout
 from rejse.transforms.errors import MisuseError
 
 #: What every store has.
@@ -31,22 +31,22 @@ class Source(Protocol):
         """Return the globs of its files."""
 
     @property
-    def csv(self) -> CsvOptions:
-        """Return how its CSV files are written."""
+    def layout(self) -> FileLayout:
+        """Return how its files are laid out."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """A file of a source.
 
-    `file` is its name in positions and reports: the path below the glob's fixed part. `csv` is how
-    it is written, where it is CSV.
+    `file` is its name in positions and reports: the path below the glob's fixed part. `layout` is
+    that of the source.
     """
 
     source: str
     path: Path
     file: str
-    csv: CsvOptions = PLAIN
+    layout: FileLayout = AS_USUAL
 
 
 def expect_files(source: Source) -> None:
@@ -68,7 +68,8 @@ def files(source: Source) -> list[SourceFile]:
     for pattern in source.files:
         for path in _matching(pattern):
             names.setdefault(path.resolve(), path.relative_to(base).as_posix())
-    return [SourceFile(source.name, path, file, source.csv) for path, file in sorted(names.items())]
+    named = sorted(names.items())
+    return [SourceFile(source.name, path, file, source.layout) for path, file in named]
 
 
 def _matching(pattern: str) -> list[Path]:

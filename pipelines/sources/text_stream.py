@@ -1,12 +1,16 @@
 """The bytes of a text file as UTF-8 with line feeds, whatever it is written in.
 
-Most files are that already, and are read as they are. Others pass a decoder block by block: another
-encoding, lines that end with a carriage return alone, lines that are left out.
+Most files are that already, and are read as they are. Others pass a stream that rewrites them block
+by block, so that all readers see lines: another encoding, lines that end with a carriage return
+alone, lines that are left out (here); the elements of an array (`json_array`), the sheet of a book
+(`excel`), the events of a process log (`xes`).
 """
 
 from __future__ import annotations
 
 import codecs
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -19,22 +23,23 @@ HEAD = 1 << 16
 MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-class Rewritten:
-    """Stream of a file whose text is decoded, with the interface of `ByteStream`.
+class Rewriting(ABC):
+    """Stream of what becomes of a file, with the interface of `ByteStream`.
 
-    Undecodable bytes are what they are after the encoding's own replacement; lines that begin with
-    the comment sign, and the first ones to skip, are left out.
+    After the last byte `fault` is why it ended early, (reason, detail), or None.
     """
 
-    def __init__(self, path: Path, encoding: str, options: CsvOptions) -> None:
+    def __init__(self, path: Path) -> None:
         self.path, self.start = path, 0
-        self._stream, self._options = ByteStream(path), options
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors="backslashreplace")
-        self._comment = None if options.comment is None else options.comment
-        self._skip, self._rest, self._ready, self._given = options.skip, "", b"", 0
-        self._is_over = False
+        self.fault: tuple[str, str] | None = None
+        self._blocks = self.blocks()
+        self._ready, self._given = b"", 0
 
-    def __enter__(self) -> Rewritten:
+    @abstractmethod
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the bytes, in whole lines."""
+
+    def __enter__(self) -> Rewriting:
         return self
 
     def __exit__(
@@ -43,12 +48,9 @@ class Rewritten:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stream.__exit__(kind, error, trace)
-
-    @property
-    def fault(self) -> tuple[str, str] | None:
-        """Return why the file ended early, or None."""
-        return self._stream.fault
+        close = getattr(self._blocks, "close", None)
+        if close is not None:
+            close()
 
     @property
     def position(self) -> int:
@@ -56,49 +58,62 @@ class Rewritten:
         return self._given
 
     def block(self, size: int) -> bytes:
-        """Return the next `size` bytes or more."""
+        """Return the next `size` bytes; fewer only before the end."""
         return self.read(size)
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes, fewer only before the end; empty at the end or at a fault."""
-        while len(self._ready) < size and not self._is_over:
-            self._ready += self._next(size)
-        out, self._ready = self._ready[:size], self._ready[size:]
+        parts, have = [self._ready], len(self._ready)
+        while have < size and (block := next(self._blocks, b"")):
+            parts.append(block)
+            have += len(block)
+        ready = b"".join(parts)
+        out, self._ready = ready[:size], ready[size:]
         self._given += len(out)
         return out
 
-    def _next(self, size: int) -> bytes:
-        """Return some more whole lines."""
-        data = self._stream.read(max(size, HEAD))
-        self._is_over = not data
-        text = self._rest + self._decoder.decode(data, self._is_over)
-        if not self._is_over and text.endswith("\r"):  # half of a line end, perhaps
-            text, kept = text[:-1], "\r"
-        else:
-            kept = ""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-        cut = len(text) if self._is_over else text.rfind("\n") + 1
-        self._rest = text[cut:] + kept
-        return self._chosen(text[:cut]).encode("utf-8", "surrogatepass")
 
-    def _chosen(self, text: str) -> str:
-        if not self._skip and self._comment is None:
-            return text
-        lines = text.splitlines(keepends=True)
-        skipped = min(self._skip, len(lines))
-        self._skip -= skipped
-        comment = self._comment
-        kept = (x for x in lines[skipped:] if comment is None or not x.startswith(comment))
-        return "".join(kept)
+class Rewritten(Rewriting):
+    """A file in another encoding, or with lines that are left out.
+
+    Undecodable bytes are shown as they are: `\\x81`. Lines that begin with the comment sign, and
+    the first ones to skip, are left out.
+    """
+
+    def __init__(self, path: Path, encoding: str, options: CsvOptions) -> None:
+        super().__init__(path)
+        self._options, self._skip = options, options.skip
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="backslashreplace")
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield some whole lines at a time."""
+        rest = ""
+        with ByteStream(self.path) as stream:
+            while data := stream.read(HEAD):
+                text = rest + self._decoder.decode(data)
+                # A carriage return in the end may be half of a line end.
+                whole = text.removesuffix("\r")
+                lines = whole.replace("\r\n", "\n").replace("\r", "\n")
+                cut = lines.rfind("\n") + 1
+                rest = lines[cut:] + text[len(whole) :]
+                yield from self._chosen(lines[:cut])
+            last = rest + self._decoder.decode(b"", True)
+            yield from self._chosen(last.replace("\r", "\n"))
+            self.fault = stream.fault
+
+    def _chosen(self, text: str) -> Iterator[bytes]:
+        comment = self._options.comment
+        if self._skip or comment is not None:
+            lines = text.splitlines(keepends=True)
+            skipped = min(self._skip, len(lines))
+            self._skip -= skipped
+            kept = (x for x in lines[skipped:] if comment is None or not x.startswith(comment))
+            text = "".join(kept)
+        if text:
+            yield text.encode("utf-8", "surrogatepass")
 
 
-TextStream = ByteStream | Rewritten
-
-
-def opened(path: Path, options: CsvOptions, span: tuple[int, int] | None = None) -> TextStream:
-    """Open a text file. A `span` is of a file that is read as it is."""
-    encoding = None if span is not None else rewritten_as(path, options)
-    return ByteStream(path, span) if encoding is None else Rewritten(path, encoding, options)
+TextStream = ByteStream | Rewriting
 
 
 def rewritten_as(path: Path, options: CsvOptions) -> str | None:

@@ -46,6 +46,8 @@ OTHER: Mapping[str, Any] = {
             "columns": ["a", "b"],
         }.items()
     },
+    "sources.web.array": "tickets",
+    "sources.web.sheet": "May",
     "promise_checks": {"claim": "check.sql"},
     "sources.web.files": "*.jsonl",
     "sources.web.kind": "customers",

@@ -62,4 +62,4 @@ def test_init_writes_down_how_a_file_is_written(tmp_path: Path, rejse: Command) 
 
 
 def test_a_source_without_options_is_plain(tmp_path: Path) -> None:
-    assert listing.SourceFile("crm", tmp_path, "log.csv").csv.given() == {}
+    assert listing.SourceFile("crm", tmp_path, "log.csv").layout.csv.given() == {}

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.pipelines.config.csv_options import CsvOptions
+from rejse.pipelines.config.file_layout import FileLayout
 from rejse.pipelines.sources import files
 from tests.support.law import examples
 
@@ -25,7 +26,7 @@ def read(folder: Path, content: bytes, raw: pa.Schema = RAW, **options: Any) -> 
     path.write_bytes(content)
     rows: Rows = []
     refused: Rows = []
-    for shard in files.pieces("crm", path, csv=CsvOptions(**options)):
+    for shard in files.pieces("crm", path, layout=FileLayout(CsvOptions(**options))):
         for piece in files.split(shard, 8):
             for batch in files.read(piece, raw):
                 rows += [tuple(row.values()) for row in batch.batch.to_pylist()]
