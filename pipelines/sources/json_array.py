@@ -28,15 +28,15 @@ def is_array(path: Path) -> bool:
 class ArrayLines(Rewriting):
     """The elements of the array of a document: of that called `name`, or of the whole document."""
 
-    def __init__(self, path: Path, name: str | None) -> None:
+    def __init__(self, path: Path, name: str | None, size: int = HEAD) -> None:
         super().__init__(path)
-        self._name = None if name is None else name.encode()
+        self._name, self._size = None if name is None else name.encode(), size
 
     def blocks(self) -> Iterator[bytes]:
         """Yield an element at a time, each a line."""
         scan = _Scan(self._name)
         with ByteStream(self.path) as stream:
-            while not scan.is_over and (data := stream.read(HEAD)):
+            while not scan.is_over and (data := stream.read(self._size)):
                 yield from scan.elements(data)
             self.fault = stream.fault
         if not scan.is_over and self.fault is None:
@@ -60,9 +60,9 @@ class _Scan:
         self._data += data
         end = len(self._data) - self._data.endswith(b"\\")  # what follows may be escaped
         for token in _TOKEN.finditer(self._data, self._at, end):
-            found = self._take(token.group(), token.start())
-            if found is not None:
-                yield from _line(found)
+            element = self._take(token.group(), token.start())
+            if element is not None:
+                yield from _line(element)
             if self.is_over:
                 return
         self._at = end

@@ -90,9 +90,7 @@ def test_no_element_depends_on_the_blocks(
 ) -> None:
     path = tmp_path_factory.mktemp("array") / "log.json"
     path.write_text(json.dumps({"a": ["]", {"b": "["}], "rows": elements}, indent=indent))
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(json_array, "HEAD", size)
-        lines = json_array.ArrayLines(path, "rows").read(1 << 20)
+    lines = json_array.ArrayLines(path, "rows", size).read(1 << 20)
     assert [json.loads(line) for line in lines.splitlines()] == elements
 
 
