@@ -176,7 +176,7 @@ def _parquet(shard: Shard, rows: int) -> pa.Schema:
 
 
 _SCHEMAS: dict[str, Callable[[Shard, int], pa.Schema]] = {
-    "csv": _csv, "excel": _csv, "json": _json, "xes": _json, "parquet": _parquet,
+    "csv": _csv, "excel": _csv, "json": _json, "xes": _json, "ocel": _json, "parquet": _parquet,
 }  # fmt: skip
 
 

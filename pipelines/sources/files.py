@@ -20,6 +20,7 @@ from rejse.pipelines.sources.decompress import ByteStream, compression
 from rejse.pipelines.sources.excel import SheetLines
 from rejse.pipelines.sources.json_array import BLANK, ArrayLines, is_array
 from rejse.pipelines.sources.listing import Source, SourceError
+from rejse.pipelines.sources.ocel import OcelLines, is_ocel
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
@@ -30,11 +31,12 @@ from rejse.transforms.ingest import rejects as refusals
 
 #: Rows of a batch at most.
 ROWS = 131_072
-Format = Literal["json", "csv", "parquet", "excel", "xes", "unknown"]
+Format = Literal["json", "csv", "parquet", "excel", "xes", "ocel", "unknown"]
 FORMATS: dict[str, Format] = {
     ".jsonl": "json", ".ndjson": "json", ".json": "json",
     ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet", ".xes": "xes",
+    ".jsonocel": "ocel", ".xmlocel": "ocel", ".sqlite": "ocel",
     ".xlsx": "excel", ".xlsm": "excel", ".xlsb": "excel", ".xls": "excel", ".ods": "excel",
 }  # fmt: skip
 TEXT = frozenset(("json", "csv"))  # those that can be divided by lines
@@ -43,6 +45,8 @@ NO_COLUMNS = pa.schema([])
 PIECE = 64 << 20
 #: Message for a ZIP archive.
 ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
+#: Bytes that tell a format.
+HEAD = 1 << 14
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
@@ -146,19 +150,24 @@ def format_of(path: Path) -> Format:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     kind = FORMATS.get(suffixes[-1] if suffixes else "")
-    return kind or _looks(path)
+    if kind is None:
+        return _looks(path)
+    return _looks(path) if kind == "json" and suffixes[-1] == ".json" else kind
 
 
 def _looks(path: Path) -> Format:
     with ByteStream(path) as stream:
-        head = stream.read(64)
+        head = stream.read(HEAD)
+    if is_ocel(head):
+        return "ocel"
     if head.startswith(b"PK"):
         raise SourceError(f"{path.name}: {ARCHIVE}")
-    if b"<log" in head or head.lstrip(BLANK).startswith(b"<?xml"):
+    if head.lstrip(BLANK).startswith((b"<?xml", b"<log")):
         return "xes"
     if head.startswith(b"PAR1"):
         return "parquet"
-    return "json" if head.lstrip(BLANK).startswith((b"{", b"[{")) else "csv"
+    is_json = ".json" in path.name.lower() or head.lstrip(BLANK).startswith((b"{", b"[{"))
+    return "json" if is_json else "csv"
 
 
 def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterator[RawBatch]:
@@ -200,6 +209,8 @@ def opened(shard: Shard) -> TextStream:
         return SheetLines(path, layout.sheet)
     if shard.format == "xes":
         return XesLines(path)
+    if shard.format == "ocel":
+        return OcelLines(path)
     if shard.format == "json":
         encoding = rewritten_as(path, PLAIN)
         if encoding is None and (layout.array is not None or is_array(path)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,105 @@ def test_a_process_log_cannot_grow_by_its_entities(tmp_path: Path) -> None:
     trace = '<trace><event><string key="concept:name" value="&e11;"/></event></trace>'
     (tmp_path / "log.xes").write_text(f'<?xml version="1.0"?>{bomb}<log>{trace}</log>')
     rows, refused = read(tmp_path / "log.xes", XES_RAW)
+    assert rows == [] and [reason for _, reason in refused] == ["damaged_file"]
+
+
+OCEL = {
+    "objectTypes": [{"name": "order", "attributes": []}, {"name": "item", "attributes": []}],
+    "eventTypes": [{"name": "pay", "attributes": []}],
+    "objects": [
+        {"id": "o1", "type": "order"}, {"id": "i1", "type": "item"}, {"id": "i2", "type": "item"},
+    ],
+    "events": [
+        {"id": "e1", "type": "place", "time": "2025-03-03T10:00:00Z",
+         "attributes": [{"name": "cost", "value": 2.5}],
+         "relationships": [{"objectId": "o1", "qualifier": "of"}, {"objectId": "i1"},
+                           {"objectId": "i2"}]},
+        {"id": "e2", "type": "pay", "time": "2025-03-03T11:00:00Z",
+         "relationships": [{"objectId": "o1"}]},
+    ],
+}  # fmt: skip
+OCEL_1 = {
+    "ocel:global-log": {"ocel:version": "1.0"},
+    "ocel:events": {
+        "e1": {"ocel:activity": "place", "ocel:timestamp": "2025-03-03T10:00:00Z",
+               "ocel:omap": ["o1", "i1", "i2"], "ocel:vmap": {"cost": 2.5}},
+        "e2": {"ocel:activity": "pay", "ocel:timestamp": "2025-03-03T11:00:00Z",
+               "ocel:omap": ["o1"], "ocel:vmap": {}},
+    },
+    "ocel:objects": {"o1": {"ocel:type": "order"}, "i1": {"ocel:type": "item"},
+                     "i2": {"ocel:type": "item"}},
+}  # fmt: skip
+OCEL_XML = """<?xml version='1.0' encoding='UTF-8'?>
+<log><object-types><object-type name="order"/></object-types>
+<objects><object id="o1" type="order"/><object id="i1" type="item"/>
+<object id="i2" type="item"/></objects>
+<events><event id="e1" type="place" time="2025-03-03T10:00:00Z"><objects>
+<relationship object-id="o1" qualifier="of"/><relationship object-id="i1" qualifier=""/>
+<relationship object-id="i2" qualifier=""/></objects>
+<attributes><attribute name="cost">2.5</attribute></attributes></event>
+<event id="e2" type="pay" time="2025-03-03T11:00:00Z"><objects>
+<relationship object-id="o1" qualifier=""/></objects></event></events></log>
+"""
+OCEL_SQL = """
+create table object (ocel_id text, ocel_type text);
+insert into object values ('o1', 'order'), ('i1', 'item'), ('i2', 'item');
+create table event (ocel_id text, ocel_type text);
+insert into event values ('e1', 'place'), ('e2', 'pay');
+create table event_object (ocel_event_id text, ocel_object_id text, ocel_qualifier text);
+insert into event_object values ('e1', 'o1', ''), ('e1', 'i1', ''), ('e1', 'i2', ''),
+    ('e2', 'o1', '');
+create table event_map_type (ocel_type text, ocel_type_map text);
+insert into event_map_type values ('place', 'Place'), ('pay', 'Pay');
+create table event_Place (ocel_id text, ocel_time text, cost real);
+insert into event_Place values ('e1', '2025-03-03T10:00:00Z', 2.5);
+create table event_Pay (ocel_id text, ocel_time text);
+insert into event_Pay values ('e2', '2025-03-03T11:00:00Z');
+"""
+OCEL_RAW = pa.schema(
+    [(f"ocel:{name}", pa.string()) for name in ("eid", "activity", "timestamp", "type:order",
+                                                "type:item")]
+    + [("cost", pa.string())]
+)  # fmt: skip
+
+
+def write_ocel(path: Path) -> None:
+    """Write the log in the format of the name."""
+    if path.suffix == ".sqlite":
+        with contextlib.closing(sqlite3.connect(path)) as con:
+            con.executescript(OCEL_SQL)
+    elif path.suffix in (".xmlocel", ".xml"):
+        path.write_text(OCEL_XML)
+    else:
+        path.write_text(json.dumps(OCEL_1 if path.stem == "old" else OCEL, indent=1))
+
+
+@pytest.mark.parametrize(
+    "name", ["log.json", "log.jsonocel", "old.json", "log.xmlocel", "log.xml", "log.sqlite"]
+)
+def test_an_object_centric_log_is_read_as_its_events(tmp_path: Path, name: str) -> None:
+    write_ocel(tmp_path / name)
+    rows, refused = read(tmp_path / name, OCEL_RAW)
+    assert refused == []
+    assert [tuple(row.values()) for row in rows] == [
+        ("e1", "place", "2025-03-03T10:00:00Z", "o1", '["i1", "i2"]', "2.5"),
+        ("e2", "pay", "2025-03-03T11:00:00Z", "o1", None, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("log.jsonocel", '{"objectTypes": [], "events": [{"id": "e1"}], "objects": []}'),
+        ("log.jsonocel", '{"objectTypes": ['),
+        ("log.xmlocel", "<log><object-types/><events><event/></events></log>"),
+        ("log.xmlocel", "<log><object-types>"),
+        ("log.sqlite", "SQLite format 3\0 and no more"),
+    ],
+)
+def test_a_damaged_object_centric_log_is_told(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    rows, refused = read(tmp_path / name, OCEL_RAW)
     assert rows == [] and [reason for _, reason in refused] == ["damaged_file"]
 
 
