@@ -18,6 +18,7 @@ from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.runtime import process_limits
+from rejse.pipelines.sources import shards
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental.shuffle_media import InMemory
@@ -126,7 +127,12 @@ class _Branch:
     def __init__(self, pipeline: beam.Pipeline, steps: Ingest) -> None:
         kind = steps.kind.title().replace("_", "")
         self.outputs: dict[str, list[Any]] = {}
-        rows = pipeline | f"Shards{kind}" >> beam.Create(steps.shards)
+        rows = (
+            pipeline
+            | f"Shards{kind}" >> beam.Create(steps.shards)
+            | f"Split{kind}" >> beam.FlatMap(shards.split)
+            | f"Spread{kind}" >> beam.Reshuffle()  # else who divides a file reads all of it
+        )
         for step in steps.chain:
             made = rows | f"{type(step).__name__}{kind}" >> Apply(step)
             for name in step.outputs:

@@ -11,9 +11,10 @@ import pytest
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.gather_links import gather_links
+from rejse.pipelines.jobs.ingest_steps import Read
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
-from rejse.pipelines.sources import files
+from rejse.pipelines.sources import files, read_json
 from rejse.transforms.identity.erasure import Erased
 from tests.support import equal_stores, strategies
 from tests.support.company import company
@@ -83,6 +84,25 @@ def test_the_made_company_is_the_same(made: Path, tmp_path: Path) -> None:
             if table.differences
         ]
         assert different == [], how
+
+
+def test_beam_divides_large_files(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published(made, LOCAL[0], tmp_path / "whole")
+    spans, process = [], Read.process
+
+    def noting(self: Read, shard: Any) -> Any:
+        spans.append(getattr(shard, "span", None))
+        return process(self, shard)
+
+    monkeypatch.setattr(Read, "process", noting)
+    monkeypatch.setattr(read_json, "BLOCK", 4_096)
+    monkeypatch.setattr(files.split, "__defaults__", (16_384,))
+    published(made, BEAM, tmp_path / "divided")
+    assert len([span for span in spans if span]) > 3
+    compared = equal_stores.compare(tmp_path / "whole", tmp_path / "divided")
+    assert [str(table) for table in compared if table.differences] == []
 
 
 def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
