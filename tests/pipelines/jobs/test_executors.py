@@ -14,7 +14,8 @@ from rejse.pipelines.jobs.gather_links import gather_links
 from rejse.pipelines.jobs.ingest_steps import Read
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
-from rejse.pipelines.sources import files, read_json
+from rejse.pipelines.sources import files, shards
+from rejse.pipelines.sources.read_json import BLOCK
 from rejse.transforms.identity.erasure import Erased
 from tests.support import equal_stores, strategies
 from tests.support.company import company
@@ -86,22 +87,26 @@ def test_the_made_company_is_the_same(made: Path, tmp_path: Path) -> None:
         assert different == [], how
 
 
-def test_beam_divides_large_files(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    published(made, LOCAL[0], tmp_path / "whole")
-    spans, process = [], Read.process
+def test_beam_divides_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are wide, so that few of them have more than a block of a reader."""
+    text = lines([{**row(n), "note": "x" * 65_536} for n in range(5 * BLOCK // (2 * 65_536))])
+    project = installation(tmp_path, {"log.jsonl": text})
+    spans, process, split = [], Read.process, shards.split
 
     def noting(self: Read, shard: Any) -> Any:
-        spans.append(getattr(shard, "span", None))
+        spans.append(shard.span)
         return process(self, shard)
 
     monkeypatch.setattr(Read, "process", noting)
-    monkeypatch.setattr(read_json, "BLOCK", 4_096)
-    monkeypatch.setattr(files.split, "__defaults__", (16_384,))
-    published(made, BEAM, tmp_path / "divided")
-    assert len([span for span in spans if span]) > 3
-    compared = equal_stores.compare(tmp_path / "whole", tmp_path / "divided")
+    monkeypatch.setattr(shards, "split", lambda shard: files.split(shard, BLOCK // 2))
+    in_pieces = run(project, RunRequest(complete=True, **BEAM))
+    assert len(spans) == 3 and all(spans)
+    monkeypatch.setattr(shards, "split", split)
+    here = project.model_copy(update={"store": tmp_path / "whole"})
+    whole = run(here, RunRequest(complete=True, **LOCAL[0]))
+    assert spans[3:] == [None]
+    assert in_pieces.counts == whole.counts
+    compared = equal_stores.compare(project.store, here.store)
     assert [str(table) for table in compared if table.differences] == []
 
 
@@ -112,7 +117,7 @@ def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
     linked = "'web' as channel, channel as previousidentity, 'device' as previousidentitytype"
     (tmp_path / "map.sql").write_text(SELECT.replace("channel", linked))
     project = settings.load(tmp_path)
-    shards = files.shards(project.sources["crm"])
-    here, pooled = (gather_links(project, shards, Erased(), 2**62, n) for n in (1, 2))
+    pieces = files.shards(project.sources["crm"])
+    here, pooled = (gather_links(project, pieces, Erased(), 2**62, n) for n in (1, 2))
     assert here.num_rows > 7
     assert pooled.equals(here)
