@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines.jobs import beam_coders, graph
+from rejse.pipelines.jobs import beam_coders, beam_errors, graph
 from rejse.pipelines.jobs.graph import GraphOutput
 from rejse.pipelines.jobs.id_steps import ReleaseLate, ToIds
 from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
@@ -42,12 +42,15 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
     Raises:
         BeamOptionsError: Beam does not take the options.
+        NoJobServerError: nobody answers where the job server should be.
+        RunnerError: the runner failed, or its job server went away.
 
     Raises also whatever a worker raised.
     """
     manifest, pipeline = plan.scratch / "manifest.json", _empty_pipeline(beam_args)
     _build(pipeline, plan, manifest)
-    pipeline.run().wait_until_finish()
+    with beam_errors.translated():
+        pipeline.run().wait_until_finish()
     process_limits.trim_malloc()  # what follows, such as a catalogue, has other needs
     made = json.loads(manifest.read_text(encoding="utf-8"))
     return graph.graph_output(
@@ -60,10 +63,11 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
 
 def _empty_pipeline(beam_args: Sequence[str]) -> beam.Pipeline:
-    """Return a pipeline for this process, without steps. Raises BeamOptionsError."""
+    """Return a pipeline for this process, without steps. Raises what `execute` raises."""
     beam_coders.register()
     process_limits.raise_open_files()
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
+    beam_errors.refuse_absent(options)
     try:
         return beam.Pipeline(options=options)
     except ValueError as fault:
