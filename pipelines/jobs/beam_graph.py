@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rejse.pipelines.jobs.id_steps import ReleaseLate, ToIds
 from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
 from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
-from rejse.pipelines.runtime import process_limits
+from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.sources import shards
 from rejse.pipelines.store.staged_file import StagedFile
 from rejse.transforms.errors import MisuseError
@@ -47,10 +48,10 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
     Raises also whatever a worker raised.
     """
-    manifest, pipeline = plan.scratch / "manifest.json", _empty_pipeline(beam_args)
+    manifest, pipeline = plan.scratch / "manifest.json", _empty_pipeline(plan.run_id, beam_args)
     _build(pipeline, plan, manifest)
     with beam_errors.translated():
-        pipeline.run().wait_until_finish()
+        _wait(pipeline.run())
     process_limits.trim_malloc()  # what follows, such as a catalogue, has other needs
     made = json.loads(manifest.read_text(encoding="utf-8"))
     return graph.graph_output(
@@ -62,11 +63,29 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
     )
 
 
-def _empty_pipeline(beam_args: Sequence[str]) -> beam.Pipeline:
+def _wait(job: Any) -> None:
+    """Wait for the end of a job; whatever ends this process before cancels it."""
+
+    def cancel() -> None:
+        with suppress(Exception):  # it has ended, or its server is gone
+            job.cancel()
+
+    signals.keep_stoppable(cancel)
+    try:
+        job.wait_until_finish()
+    except BaseException:
+        cancel()
+        raise
+    finally:
+        signals.forget_stoppable(cancel)
+
+
+def _empty_pipeline(run_id: str, beam_args: Sequence[str]) -> beam.Pipeline:
     """Return a pipeline for this process, without steps. Raises what `execute` raises."""
     beam_coders.register()
     process_limits.raise_open_files()
-    options = PipelineOptions(["--runner", RUNNER, *beam_args])
+    name = f"--job_name=rejse-{run_id.lower()}"  # by which it is found on a cluster
+    options = PipelineOptions(["--runner", RUNNER, name, *beam_args])
     beam_errors.refuse_absent(options)
     try:
         return beam.Pipeline(options=options)

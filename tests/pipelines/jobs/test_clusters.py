@@ -107,7 +107,7 @@ def test_a_kill_changes_nothing(
 def reached(running: subprocess.Popen[bytes], store: Path, phase: str) -> bool:
     """Whether a run came to a phase before it ended."""
     while running.poll() is None:
-        for progress in store.glob(".scratch-*/progress" if phase else ".scratch-*"):
+        for progress in store.glob(".scratch-*/progress-*" if phase else ".scratch-*"):
             if not phase or phase in progress.read_text():
                 return True
         time.sleep(0.01)
