@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from rejse.pipelines.jobs import beam_coders, beam_errors, graph
+from rejse.pipelines.jobs.beam_chunks import chop, join_all, join_each
 from rejse.pipelines.jobs.graph import GraphOutput
 from rejse.pipelines.jobs.id_steps import ReleaseLate, ToIds
 from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
@@ -48,6 +49,7 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
     Raises also whatever a worker raised.
     """
+    plan = replace(plan, parts=plan.groups)  # of one size: what has one key is one element
     manifest, pipeline = plan.scratch / "manifest.json", _empty_pipeline(plan.run_id, beam_args)
     _build(pipeline, plan, manifest)
     with beam_errors.translated():
@@ -109,13 +111,14 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | "LatestTime" >> beam.CombinePerKey(max)
     )
     groups = pipeline | "Groups" >> beam.Create(graph.groups_to_look_at(plan))
-    due = groups | "Due" >> beam.Map(lambda group: (group, b""))
+    due = groups | "Due" >> beam.FlatMap(lambda group: chop((group, b"")))
     files = {kind: branch.buckets for kind, branch in branches.items()}
-    grouped = {**files, "": due} | "ByGroup" >> beam.CoGroupByKey()
+    grouped = {**files, "": due} | "ByGroup" >> beam.CoGroupByKey() | "Join" >> beam.Map(join_each)
     released = [] if plan.repair is None else [_released(groups, plan)]
     owners = (
         gathered("Ids", *(branch.ids for branch in branches.values()), *released)
         | "ById" >> beam.GroupByKey()
+        | "JoinIds" >> beam.Map(join_all)
         | "CompareIds" >> Apply(graph.compare_step(plan))
     )
     sides = (beam.pvalue.AsDict(latest), beam.pvalue.AsDict(owners))
@@ -142,8 +145,8 @@ class _Branch:
     """The steps of one kind of input in a pipeline.
 
     Attributes:
-        buckets: (group of buckets, bytes of a bucket file).
-        ids: ((kind, part), bytes of a file of records).
+        buckets: (group of buckets, chunk of a bucket file).
+        ids: ((kind, part), chunk of a file of records).
         outputs: What leaves the steps beside the rows, by name of the output.
     """
 
@@ -161,14 +164,20 @@ class _Branch:
             for name in step.outputs:
                 self.outputs.setdefault(name, []).append(made[name])
             rows = made[KEPT] if step.outputs else made
-        self.ids = rows | f"ToIds{kind}" >> Apply(steps.ids)
-        self.buckets = rows | f"SplitBuckets{kind}" >> Apply(steps.buckets)
+        self.ids = _chopped(rows | f"ToIds{kind}" >> Apply(steps.ids), f"Ids{kind}")
+        buckets = rows | f"SplitBuckets{kind}" >> Apply(steps.buckets)
+        self.buckets = _chopped(buckets, f"Buckets{kind}")
 
 
 def _released(groups: beam.PCollection, plan: Plan) -> beam.PCollection:
     """Return the records of the ids of the late events that a repair publishes."""
     released = groups | "ReleaseLate" >> Apply(ReleaseLate(plan.merger, plan.groups))
-    return released | "ToIdsReleased" >> Apply(ToIds("interaction", plan, MEDIUM))
+    ids = released | "ToIdsReleased" >> Apply(ToIds("interaction", plan, MEDIUM))
+    return _chopped(ids, "Released")
+
+
+def _chopped(pieces: beam.PCollection, name: str) -> beam.PCollection:
+    return pieces | f"Chop{name}" >> beam.FlatMap(chop)
 
 
 def _write_manifest(entries: list[tuple[str, Any]], path: Path) -> None:

@@ -39,8 +39,9 @@ JAVA = (
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
     *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED),
 )  # fmt: skip
-#: A graph has some 120 tasks, each with network buffers: hence those sizes. The JobManager takes
-#: files from itself at localhost, so it must listen there too.
+#: A graph has some 120 tasks, each with network buffers: hence those sizes. Managed memory is where
+#: the shuffle sorts: what has one key must fit into the part of one of some twenty sorters of a
+#: slot. The JobManager takes files from itself at localhost, so it must listen there too.
 CONFIGURATION = """\
 jobmanager.rpc.address: {hub}
 jobmanager.rpc.port: 6123
@@ -53,10 +54,10 @@ taskmanager.host: {host}
 taskmanager.bind-host: {host}
 taskmanager.numberOfTaskSlots: {slots}
 taskmanager.cpu.cores: 1.0
-taskmanager.memory.flink.size: 1152m
+taskmanager.memory.flink.size: 2048m
 taskmanager.memory.task.heap.size: 256m
 taskmanager.memory.task.off-heap.size: 64m
-taskmanager.memory.managed.size: 128m
+taskmanager.memory.managed.size: 1024m
 taskmanager.memory.network.min: 512m
 taskmanager.memory.network.max: 512m
 taskmanager.memory.framework.heap.size: 128m
