@@ -25,11 +25,11 @@ _OURS = re.compile(
 
 
 class RunnerError(RejseError):
-    """The runner of Beam failed, or its job server is gone."""
+    """A worker of a runner of Beam's failed."""
 
 
 class NoJobServerError(MisuseError):
-    """Nobody answers where the job server of a runner should be."""
+    """Nobody answers where the job server of a runner should be, or no longer does."""
 
 
 def refuse_absent(options: PipelineOptions) -> None:
@@ -55,7 +55,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as fault:
-        raise RunnerError(
+        raise NoJobServerError(
             f"expected the job server to say how the job ends, came {fault.code().name}; nothing"
             " was published. Look whether the job still runs, end it, and start again"
         ) from fault

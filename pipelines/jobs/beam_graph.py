@@ -44,8 +44,7 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
     Raises:
         BeamOptionsError: Beam does not take the options.
-        NoJobServerError: nobody answers where the job server should be.
-        RunnerError: the runner failed, or its job server went away.
+        NoJobServerError: nobody answers where the job server should be, or no longer does.
 
     Raises also whatever a worker raised.
     """
