@@ -1,14 +1,16 @@
-"""A Flink cluster on this machine: `python -m tests.support.flink_cluster COMMAND …`.
+"""A Flink cluster on this machine: `python -m tests.support.flink_cluster [COMMAND …]`.
 
 One JobManager with Beam's job server, and TaskManagers, each with a worker pool of Beam's on a host
-of its own, with folders of its own. All of it runs in a network of its own (`namespaces`), since
-job servers and worker pools listen on all interfaces and take code from whoever asks. The jars come
-from Maven: those of Beam's runner for Flink are all that a cluster needs.
+of its own, with folders that no other host sees. All of it runs in a network of its own
+(`namespaces`), since job servers and worker pools listen on all interfaces and take code from
+whoever asks. The jars come from Maven: those of Beam's runner for Flink are all that a cluster
+needs.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,7 +20,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tests.support.jars import Jars
 from tests.support.namespaces import Host, hosts
@@ -147,9 +149,10 @@ class Cluster:
 
     def begin(self, name: str) -> None:
         """Start a process."""
-        host = self.hub if name in ("jobs", "server") else self.workers[int(name[-1]) - 1]
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
+        host, folder = self._host(name), self.folder / name
+        others = [self.folder / other for other in self.names() if self._host(other) != host]
+        for place in (folder, *others):
+            place.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(
             CONFIGURATION.format(
                 hub=self.hub.address, host=host.address, rest=REST_PORT, slots=self._slots,
@@ -158,11 +161,14 @@ class Cluster:
         )  # fmt: skip
         log = (folder / "log").open("ab")
         self._logs.append(log)
-        command = self._command(name.rstrip("0123456789"), folder)
+        command = hiding(others, self._command(name.rstrip("0123456789"), folder))
         self._processes[name] = host.start(
             *command, stdout=log, stderr=log, cwd=folder,
             env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)},
         )  # fmt: skip
+
+    def _host(self, name: str) -> Host:
+        return self.hub if name in ("jobs", "server") else self.workers[int(name[-1]) - 1]
 
     def _command(self, kind: str, folder: Path) -> list[str]:
         java = [*JAVA, f"-Djava.io.tmpdir={folder}", "-cp", f"{JARS.folder()}/*"]
@@ -205,6 +211,12 @@ class Cluster:
             log.close()
 
 
+def hiding(folders: Sequence[Path], command: Sequence[str]) -> list[str]:
+    """A command that finds some folders empty, as if they were on other machines."""
+    mounts = "".join(f"mount -t tmpfs none {shlex.quote(str(folder))} && " for folder in folders)
+    return ["unshare", "--mount", "--", "sh", "-c", f'{mounts}exec "$@"', "sh", *command]
+
+
 @contextmanager
 def running(workers: int = 2, slots: int = 4) -> Iterator[Cluster]:
     """A cluster with folders of its own, which are removed afterwards."""
@@ -222,10 +234,20 @@ def running(workers: int = 2, slots: int = 4) -> Iterator[Cluster]:
 
 
 def main(words: list[str]) -> int:
-    """Do a command on the hub of a cluster, `{options}` in it being Beam's; then end all."""
+    """Do a command on the hub of a cluster, `{options}` in it being Beam's; then end all.
+
+    Without a command it is a shell.
+    """
     with running() as cluster:
-        options: dict[str, Any] = {"{options}": cluster.options(2)}
+        options = {"{options}": cluster.options(2)}
         command = [word for given in words for word in options.get(given, [given])]
+        if not command:
+            command = [os.environ.get("SHELL", "sh")]
+            sys.stdout.write(
+                f"Flink is at {cluster.url} in this shell, whose end ends it. A run on it:\n"
+                f"  rejse run --config FOLDER -- {' '.join(cluster.options(2))}\n"
+            )
+            sys.stdout.flush()
         return subprocess.run(cluster.hub.command(*command), check=False).returncode
 
 

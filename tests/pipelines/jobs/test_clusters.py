@@ -39,8 +39,12 @@ FEW = [(0, "tasks1", "scored"), (0, "pool1", "read")]
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A made company, published on this machine."""
-    folder = tmp_path_factory.mktemp("company") / "here"
-    company(folder, 300 if SOAK else 40)
+    return published(tmp_path_factory.mktemp("company") / "here", 300 if SOAK else 40)
+
+
+def published(folder: Path, customers: int) -> Path:
+    """A company made in a folder, and published on this machine."""
+    company(folder, customers)
     run(settings.load(folder / "rejse.toml"), RunRequest(complete=True))
     return folder
 
@@ -80,6 +84,14 @@ def test_flink_publishes_the_same(
     done = cluster.hub.run(*command(project, tmp_path / "flink", options))
     assert done.returncode == 0, done.stderr[-2000:]
     assert different(project, tmp_path / "flink") == []
+
+
+def test_many_rows_are_the_same(cluster: Cluster, tmp_path: Path) -> None:
+    """A group of buckets is larger than what a sorter of Flink's takes as one element."""
+    many = published(tmp_path / "here", 20_000 if SOAK else 2_000)
+    done = cluster.hub.run(*command(many, tmp_path / "flink", cluster.options(4)))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert different(many, tmp_path / "flink") == []
 
 
 @pytest.mark.parametrize(("turn", "victim", "phase"), KILLS if SOAK else FEW)
