@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
 
 from rejse.pipelines.jobs import beam_coders, beam_errors, graph
 from rejse.pipelines.jobs.beam_chunks import chop, join_all, join_each
 from rejse.pipelines.jobs.graph import GraphOutput
 from rejse.pipelines.jobs.id_steps import ReleaseLate, ToIds
 from rejse.pipelines.jobs.ingest_steps import DEFERRED, Ingest, ingests
-from rejse.pipelines.jobs.plan import Plan
+from rejse.pipelines.jobs.plan import GROUPS_PER_WORKER, MAX_GROUPS, Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.sources import shards
@@ -48,8 +48,8 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
 
     Raises also whatever a worker raised.
     """
-    plan = replace(plan, parts=plan.groups)  # of one size: what has one key is one element
     manifest, pipeline = plan.scratch / "manifest.json", _empty_pipeline(plan.run_id, beam_args)
+    plan = spread(plan, pipeline.options.view_as(FlinkRunnerOptions).parallelism)
     _build(pipeline, plan, manifest)
     with beam_errors.translated():
         _wait(pipeline.run())
@@ -62,6 +62,17 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
         {(kind, (source, name)): time for (kind, (source, name)), time in made["latest"]},
         [((source, name), time) for (source, name), time in made["deferred"]],
     )
+
+
+def spread(plan: Plan, parallelism: int) -> Plan:
+    """Return the plan with enough groups for so many workers, and as many parts of ids.
+
+    A runner takes all that has one key as one element: parts are to be as small as groups.
+    """
+    groups = plan.groups
+    if plan.relink is None:  # else all customers are in one group
+        groups = min(MAX_GROUPS, max(groups, GROUPS_PER_WORKER * (parallelism - 1)))
+    return replace(plan, groups=groups, parts=groups)
 
 
 def _wait(job: Any) -> None:

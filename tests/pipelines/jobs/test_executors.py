@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import worker_pool
+from rejse.pipelines.jobs import graph, worker_pool
 from rejse.pipelines.jobs.gather_links import gather_links
 from rejse.pipelines.jobs.ingest_steps import Read
+from rejse.pipelines.jobs.plan import GROUPS_PER_WORKER, Plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.sources import files, shards
@@ -108,6 +109,23 @@ def test_beam_divides_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert in_pieces.counts == whole.counts
     compared = equal_stores.compare(project.store, here.store)
     assert [str(table) for table in compared if table.differences] == []
+
+
+def test_a_runner_of_many_workers_has_groups_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups, score_step = [], graph.score_step
+
+    def noting(plan: Plan) -> Any:
+        groups.append((plan.groups, plan.parts))
+        return score_step(plan)
+
+    monkeypatch.setattr(graph, "score_step", noting)
+    project = installation(tmp_path, {"log.jsonl": lines([row(n) for n in range(9)])})
+    options = [*BEAM["beam_args"], "--parallelism=3"]
+    result = run(project, RunRequest(complete=True, beam_args=options))
+    assert groups == [(2 * GROUPS_PER_WORKER, 2 * GROUPS_PER_WORKER)]
+    assert result.counts["kept"] == 9
 
 
 def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
