@@ -140,7 +140,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     entries = (
         gathered("Deferred", *outputs(DEFERRED))
         | "DeferredFile" >> beam.Map(lambda file: ("deferred", file)),
-        gathered("Staged", *staged) | "File" >> beam.Map(lambda file: ("files", asdict(file))),
+        gathered("Staged", *staged) | "File" >> beam.Map(_file_entry),
         counts | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
         latest | "Delivered" >> beam.Map(lambda pair: ("latest", pair)),
     )
@@ -188,6 +188,12 @@ def _released(groups: beam.PCollection, plan: Plan) -> beam.PCollection:
 
 def _chopped(pieces: beam.PCollection, name: str) -> beam.PCollection:
     return pieces | f"Chop{name}" >> beam.FlatMap(chop)
+
+
+def _file_entry(file: StagedFile) -> tuple[str, dict[str, Any]]:
+    """Return what the manifest says of a staged file."""
+    assert isinstance(file, StagedFile), f"expected a staged file, came {file!r}"
+    return "files", asdict(file)
 
 
 def _write_manifest(entries: list[tuple[str, Any]], path: Path) -> None:

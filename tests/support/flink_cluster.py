@@ -27,6 +27,11 @@ from tests.support.namespaces import Host, hosts
 
 JARS = Jars(Path(__file__).parent / "flink", "flink-1.19.0", "the tests with a Flink cluster")
 JOB_PORT, REST_PORT, POOL_PORT = 8099, 8081, 50000
+#: Beam's worker pool.
+POOL = (
+    sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main",
+    f"--service_port={POOL_PORT}",
+)  # fmt: skip
 #: Seconds in which the cluster must be ready, on a machine that others load.
 READY = 300
 OPENED = (
@@ -186,8 +191,7 @@ class Cluster:
             return [*java, "-Xmx800m", entry, f"--flink-master={host}:{REST_PORT}",
                     f"--job-host={host}", f"--job-port={JOB_PORT}", "--artifact-port=8098",
                     "--expansion-port=8097", f"--artifacts-dir={folder}/artifacts"]  # fmt: skip
-        pool = "apache_beam.runners.worker.worker_pool_main"
-        return [sys.executable, "-m", pool, f"--service_port={POOL_PORT}"]
+        return [*POOL]
 
     def kill(self, name: str) -> None:
         """End a process at once, with all that it started, and start it anew."""

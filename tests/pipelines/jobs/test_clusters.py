@@ -6,7 +6,9 @@ killed.
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,17 +18,30 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.cli.exit_codes import MISUSE
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
+from rejse.transforms.code_version import code_version
 from tests.support import equal_stores, flink_cluster, prism_runner
 from tests.support.company import company
-from tests.support.flink_cluster import Cluster
+from tests.support.flink_cluster import POOL, POOL_PORT, Cluster
 from tests.support.law import SOAK
 from tests.support.namespaces import hosts
+from tests.support.paths import FOLDERS, ROOT
 
 pytestmark = pytest.mark.slow
 REJSE = (sys.executable, "-m", "rejse.pipelines.cli.main")
+#: Wait until somebody listens at a port.
+WAIT = """\
+import socket, sys
+while True:
+    try:
+        socket.create_connection(("localhost", int(sys.argv[1])), 3).close()
+        break
+    except OSError:
+        pass
+"""
 #: Seconds in which a run must end, on a machine that others load.
 PATIENCE = 600
 #: What a run has reported when something is killed: nothing yet, rows read, events scored.
@@ -77,6 +92,31 @@ def test_prism_publishes_the_same(project: Path, tmp_path: Path) -> None:
         done = host.run(*command(project, tmp_path / "prism", prism_runner.options()))
     assert done.returncode == 0, done.stderr[-2000:]
     assert different(project, tmp_path / "prism") == []
+
+
+def test_a_worker_of_another_version_refuses(project: Path, tmp_path: Path) -> None:
+    for folder in FOLDERS:
+        shutil.copytree(ROOT / folder, tmp_path / "other" / "rejse" / folder)
+    with (tmp_path / "other" / "rejse" / "sql" / "__init__.py").open("a") as out:
+        out.write("# changed\n")
+    address = f"localhost:{POOL_PORT}"
+    external = ["--environment_type=EXTERNAL", f"--environment_config={address}"]
+    with hosts(1) as [host], (tmp_path / "log").open("wb") as log:
+        pool = host.start(
+            *POOL, stdout=log, stderr=log,
+            env={**os.environ, "PYTHONPATH": str(tmp_path / "other")},
+        )  # fmt: skip
+        try:
+            assert host.run(sys.executable, "-c", WAIT, str(POOL_PORT)).returncode == 0
+            options = [*prism_runner.options(), *external]
+            done = host.run(*command(project, tmp_path / "refused", options))
+        finally:
+            os.killpg(pool.pid, signal.SIGKILL)
+            pool.wait()
+    [message] = [line for line in done.stderr.splitlines() if line.startswith("rejse: ")]
+    assert done.returncode == MISUSE, done.stderr[-2000:]
+    assert message.startswith("rejse: expected a worker of the version that planned the graph")
+    assert message.count("Python") == 2 and code_version() in message
 
 
 @pytest.mark.parametrize("parallelism", (1, 2, MANY) if SOAK else (2,))
