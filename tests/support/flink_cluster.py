@@ -26,12 +26,8 @@ from tests.support.jars import Jars
 from tests.support.namespaces import Host, hosts
 
 JARS = Jars(Path(__file__).parent / "flink", "flink-1.19.0", "the tests with a Flink cluster")
-JOB_PORT, REST_PORT, POOL_PORT = 8099, 8081, 50000
-#: Beam's worker pool.
-POOL = (
-    sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main",
-    f"--service_port={POOL_PORT}",
-)  # fmt: skip
+#: Below 32768: whoever calls a port above it, where nobody listens yet, may get it for himself.
+JOB_PORT, REST_PORT, POOL_PORT = 8099, 8081, 10500
 #: Seconds in which the cluster must be ready, on a machine that others load.
 READY = 300
 OPENED = (
@@ -109,6 +105,7 @@ class Cluster:
     def __init__(self, all_hosts: Sequence[Host], folder: Path, slots: int) -> None:
         self.hub, *self.workers = all_hosts
         self.folder, self._slots = folder, slots
+        self._code: Path | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
 
@@ -169,7 +166,10 @@ class Cluster:
         command = hiding(others, self._command(name.rstrip("0123456789"), folder))
         self._processes[name] = host.start(
             *command, stdout=log, stderr=log, cwd=folder,
-            env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)},
+            env={
+                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder),
+                **({} if self._code is None else {"PYTHONPATH": str(self._code)}),
+            },
         )  # fmt: skip
 
     def _host(self, name: str) -> Host:
@@ -191,12 +191,29 @@ class Cluster:
             return [*java, "-Xmx800m", entry, f"--flink-master={host}:{REST_PORT}",
                     f"--job-host={host}", f"--job-port={JOB_PORT}", "--artifact-port=8098",
                     "--expansion-port=8097", f"--artifacts-dir={folder}/artifacts"]  # fmt: skip
-        return [*POOL]
+        pool = "apache_beam.runners.worker.worker_pool_main"
+        return [sys.executable, "-m", pool, f"--service_port={POOL_PORT}"]
 
     def kill(self, name: str) -> None:
         """End a process at once, with all that it started, and start it anew."""
         self._end(name)
         self.begin(name)
+
+    @contextmanager
+    def of_other_code(self, folder: Path) -> Iterator[None]:
+        """Let worker pools take their code from a folder in the meantime."""
+        self._code = folder
+        try:
+            self._renew_pools()
+            yield
+        finally:
+            self._code = None
+            self._renew_pools()
+
+    def _renew_pools(self) -> None:
+        for name in self.names():
+            if name.startswith("pool"):
+                self.kill(name)
 
     def _end(self, name: str) -> None:
         process = self._processes.pop(name)

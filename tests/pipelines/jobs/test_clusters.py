@@ -6,9 +6,7 @@ killed.
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -25,23 +23,14 @@ from rejse.pipelines.jobs.run import run
 from rejse.transforms.code_version import code_version
 from tests.support import equal_stores, flink_cluster, prism_runner
 from tests.support.company import company
-from tests.support.flink_cluster import POOL, POOL_PORT, Cluster
+from tests.support.flink_cluster import Cluster
 from tests.support.law import SOAK
 from tests.support.namespaces import hosts
 from tests.support.paths import FOLDERS, ROOT
 
 pytestmark = pytest.mark.slow
 REJSE = (sys.executable, "-m", "rejse.pipelines.cli.main")
-#: Wait until somebody listens at a port.
-WAIT = """\
-import socket, sys
-while True:
-    try:
-        socket.create_connection(("localhost", int(sys.argv[1])), 3).close()
-        break
-    except OSError:
-        pass
-"""
+REFUSED = "rejse: expected a worker of the version that planned the graph"
 #: Seconds in which a run must end, on a machine that others load.
 PATIENCE = 600
 #: What a run has reported when something is killed: nothing yet, rows read, events scored.
@@ -94,31 +83,6 @@ def test_prism_publishes_the_same(project: Path, tmp_path: Path) -> None:
     assert different(project, tmp_path / "prism") == []
 
 
-def test_a_worker_of_another_version_refuses(project: Path, tmp_path: Path) -> None:
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / "other" / "rejse" / folder)
-    with (tmp_path / "other" / "rejse" / "sql" / "__init__.py").open("a") as out:
-        out.write("# changed\n")
-    address = f"localhost:{POOL_PORT}"
-    external = ["--environment_type=EXTERNAL", f"--environment_config={address}"]
-    with hosts(1) as [host], (tmp_path / "log").open("wb") as log:
-        pool = host.start(
-            *POOL, stdout=log, stderr=log,
-            env={**os.environ, "PYTHONPATH": str(tmp_path / "other")},
-        )  # fmt: skip
-        try:
-            assert host.run(sys.executable, "-c", WAIT, str(POOL_PORT)).returncode == 0
-            options = [*prism_runner.options(), *external]
-            done = host.run(*command(project, tmp_path / "refused", options))
-        finally:
-            os.killpg(pool.pid, signal.SIGKILL)
-            pool.wait()
-    [message] = [line for line in done.stderr.splitlines() if line.startswith("rejse: ")]
-    assert done.returncode == MISUSE, done.stderr[-2000:]
-    assert message.startswith("rejse: expected a worker of the version that planned the graph")
-    assert message.count("Python") == 2 and code_version() in message
-
-
 @pytest.mark.parametrize("parallelism", (1, 2, MANY) if SOAK else (2,))
 def test_flink_publishes_the_same(
     project: Path, cluster: Cluster, tmp_path: Path, parallelism: int
@@ -151,6 +115,24 @@ def test_a_kill_changes_nothing(
         again = cluster.hub.run(*words)
         assert again.returncode == 0, again.stderr[-2000:]
     assert different(project, tmp_path / "killed") == []
+
+
+if SOAK:  # Flink tries twenty times
+
+    def test_a_worker_of_another_version_refuses(
+        project: Path, cluster: Cluster, tmp_path: Path
+    ) -> None:
+        code = tmp_path / "other" / "rejse"
+        for folder in FOLDERS:
+            shutil.copytree(ROOT / folder, code / folder)
+        for name in ("__init__.py", "sql/__init__.py"):
+            with (code / name).open("a") as out:
+                out.write("# changed\n")
+        with cluster.of_other_code(code.parent):
+            done = cluster.hub.run(*command(project, tmp_path / "refused", cluster.options(2)))
+        [message] = [line for line in done.stderr.splitlines() if line.startswith(REFUSED)]
+        assert done.returncode == MISUSE, done.stderr[-2000:]
+        assert message.count("Python") == 2 and code_version() in message
 
 
 def reached(running: subprocess.Popen[bytes], store: Path, phase: str) -> bool:
