@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import audit as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit import Audit, AuditError
@@ -96,6 +97,7 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
         store, writer.previous, PUBLICATIONS, [done.row()], writer.read_version
     )
     files = {**named, PUBLICATIONS.name: [file.path for file in publications]}
+    place.of(store).send(file.path for file in publications)  # for whom the catalogue is asked
     # A broken view or check must publish nothing.
     built = catalogue_build.build(store, number, files, done.promise_checks)
     storage.commit(
@@ -152,9 +154,11 @@ def _commit_tables(
     store: Path, by_table: Mapping[str, Sequence[StagedFile]], publication: Publication
 ) -> dict[str, int]:
     """Commit each table; return the versions, which no reader sees before publication."""
-    return {
-        table: commit_table(store, table, files, publication) for table, files in by_table.items()
-    }
+
+    def commit(table: str) -> int:
+        return commit_table(store, table, by_table[table], publication)
+
+    return dict(zip(by_table, place.of(store).each(commit, by_table), strict=True))
 
 
 def commit_table(
