@@ -74,8 +74,13 @@ def _at(url: str, process: int) -> Any:
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
-    """Raise UnreachableError where a request fails; what is missing or taken passes as it is."""
+def reaching(url: str, *, may_lack: bool = False) -> Iterator[None]:
+    """Raise UnreachableError where a request fails; a condition that is not met passes as it is.
+
+    Args:
+        url: What is reached.
+        may_lack: Whether a missing object passes as FileNotFoundError; else its bucket is missing.
+    """
     from obstore import exceptions
 
     try:
@@ -83,10 +88,10 @@ def reaching(url: str) -> Iterator[None]:
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
         raise
     except (exceptions.BaseError, OSError) as fault:
-        if isinstance(fault, FileNotFoundError):
+        if may_lack and isinstance(fault, FileNotFoundError):
             raise
         first = str(fault).partition("\n")[0]
         raise UnreachableError(
-            f"expected {url} to answer, came: {first}; look at its credentials, region and endpoint"
-            " in the environment, such as AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL"
+            f"expected {url} to answer, came: {first}; look at its bucket, and at credentials,"
+            " region and endpoint in the environment, such as AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL"
         ) from None

@@ -6,8 +6,8 @@ is put only over what was read. Files that this machine has neither made nor rea
 working copy with their size and no bytes (`NOT_HERE`): they are fetched when they are read.
 Analysts' queries fetch none: DuckDB reads parts of objects.
 
-Private data (quarantine, texts, archive, alerts) and what is derived or half done stay in the
-working copy, and are never sent.
+Private data (quarantine, files of texts, archive, alerts) and what is derived or half done stay in
+the working copy, and are never sent.
 """
 
 from __future__ import annotations
@@ -144,14 +144,14 @@ class ObjectPlace(Place):
         """Take over what others have published; see `Place.refresh`."""
         present = self._present()
         listed = self._listed()
-        private, seen = _private(), self._seen()
+        seen = self._seen()
         wanted = []
         for name, found in listed.items():
             path = self.folder / name
             if name in NOTES:
                 if found.e_tag is None or seen.get(name) != found.e_tag or not path.exists():
                     wanted.append(name)
-            elif _DATA.fullmatch(name) and name.partition("/")[0] not in private:
+            elif _is_data(name):
                 if not path.exists():
                     _without_bytes(path, found.size)
             elif _WHOLE.fullmatch(name) and not path.exists():
@@ -192,7 +192,7 @@ class ObjectPlace(Place):
 
         path = self.folder / name
         try:
-            with reaching(self.url):
+            with reaching(self.url, may_lack=True):
                 got = obstore.get(self._client, name)
                 content = got.bytes()
         except FileNotFoundError:
@@ -204,15 +204,9 @@ class ObjectPlace(Place):
 
     def _present(self) -> set[str]:
         """Return the names of the files here that are published, or were made to be."""
-        private = _private()
         paths = (path for depth in ("*", "*/*", "*/*/*") for path in self.folder.glob(depth))
         names = (path.relative_to(self.folder).as_posix() for path in paths)
-        return {
-            name
-            for name in names
-            if (_DATA.fullmatch(name) or _WHOLE.fullmatch(name))
-            and name.partition("/")[0] not in private
-        }
+        return {name for name in names if _is_data(name) or _WHOLE.fullmatch(name)}
 
     def _drop(self, gone: Iterable[str], *, is_held: bool) -> None:
         """Remove what is no longer published.
@@ -244,8 +238,7 @@ class ObjectPlace(Place):
 
     def send(self, files: Iterable[str]) -> None:
         """Put finished files; see `Place.send`."""
-        private = _private()
-        self.each(self._send, [file for file in files if file.partition("/")[0] not in private])
+        self.each(self._send, [f for f in files if _is_data(f) or _WHOLE.fullmatch(f)])
 
     def _send(self, file: str) -> None:
         path = self.folder / file
@@ -268,9 +261,6 @@ class ObjectPlace(Place):
         """
         from obstore.exceptions import AlreadyExistsError
 
-        if table in _private():
-            yield self.folder / table
-            return
         with tempfile.TemporaryDirectory(prefix=COMMITTING, dir=self.folder) as scratch:
             log = self.folder / table / LOG
             copy = Path(scratch) / table / LOG
@@ -293,7 +283,7 @@ class ObjectPlace(Place):
         import obstore
 
         try:
-            with reaching(self.url):
+            with reaching(self.url, may_lack=True):
                 return bytes(obstore.get(self._client, name).bytes())
         except FileNotFoundError:
             return None
@@ -313,7 +303,7 @@ class ObjectPlace(Place):
         own = number(content.decode()) or 0
         for _ in range(ATTEMPTS):
             mode: Any = "create"
-            with contextlib.suppress(FileNotFoundError), reaching(self.url):
+            with contextlib.suppress(FileNotFoundError), reaching(self.url, may_lack=True):
                 got = obstore.get(self._client, name)
                 if (number(bytes(got.bytes()).decode(errors="replace")) or 0) > own:
                     return
@@ -332,16 +322,11 @@ class ObjectPlace(Place):
         """Remove objects, then their files here; see `Place.remove`."""
         import obstore
 
-        paths, private = list(paths), _private()
+        paths = list(paths)
         names = [path.relative_to(self.folder).as_posix() for path in paths]
-        ours = [
-            name
-            for name in names
-            if (_DATA.fullmatch(name) or _WHOLE.fullmatch(name) or name in NOTES)
-            and name.partition("/")[0] not in private
-        ]
+        ours = [n for n in names if _is_data(n) or _WHOLE.fullmatch(n) or n in NOTES]
         if ours:
-            with contextlib.suppress(FileNotFoundError), reaching(self.url):
+            with contextlib.suppress(FileNotFoundError), reaching(self.url, may_lack=True):
                 obstore.delete(self._client, ours)
         super().remove(paths)
 
@@ -352,8 +337,8 @@ class ObjectPlace(Place):
         now = datetime.now(UTC)
         for path in paths:
             name = path.relative_to(self.folder).as_posix()
-            if path.stat().st_mtime_ns == NOT_HERE and _DATA.fullmatch(name):
-                with contextlib.suppress(FileNotFoundError), reaching(self.url):
+            if path.stat().st_mtime_ns == NOT_HERE and _is_data(name):
+                with contextlib.suppress(FileNotFoundError), reaching(self.url, may_lack=True):
                     if now - obstore.head(self._client, name)["last_modified"] > ABANDONED:
                         obstore.delete(self._client, name)
             path.unlink(missing_ok=True)
@@ -366,7 +351,7 @@ class ObjectPlace(Place):
 
         name = path.relative_to(self.folder).as_posix()
         try:
-            with reaching(self.url):
+            with reaching(self.url, may_lack=True):
                 got = obstore.get(self._client, name)
                 with _replacing(path) as out:
                     for part in got:
@@ -383,7 +368,7 @@ class ObjectPlace(Place):
         name = path.relative_to(self.folder).as_posix()
         if not name.endswith(".parquet"):
             return None
-        with reaching(self.url):
+        with reaching(self.url, may_lack=True):
             got = obstore.get(self._client, name, options={"range": {"suffix": TAIL}})
             end = bytes(got.bytes())
         footer = int.from_bytes(end[-8:-4], "little") + 8
@@ -394,10 +379,10 @@ class ObjectPlace(Place):
         import obstore
 
         name = path.relative_to(self.folder).as_posix()
-        if name.partition("/")[0] in _private():
+        if not _is_data(name):
             return digits(path)
         with tempfile.NamedTemporaryFile(prefix="rejse-verify-") as copy:
-            with reaching(self.url):
+            with reaching(self.url, may_lack=True):
                 for part in obstore.get(self._client, name):
                     copy.write(part)
             copy.flush()
@@ -408,6 +393,8 @@ class ObjectPlace(Place):
         from obstore.fsspec import FsspecStore
 
         scheme: Any = self.url.partition("://")[0]
+        if con.filesystem_is_registered(scheme):
+            return
         retries: Any = client.RETRIES
         con.register_filesystem(FsspecStore(scheme, retry_config=retries))
 
@@ -436,11 +423,12 @@ class ObjectPlace(Place):
             return list(pool.map(function, items))
 
 
-def _private() -> frozenset[str]:
-    """Return the names of tables that are never sent."""
+def _is_data(name: str) -> bool:
+    """Return whether a name is that of a catalogue, or of a file of a table that is not private."""
     from rejse.transforms import published_tables
 
-    return frozenset(published_tables.private())
+    match = _DATA.fullmatch(name)
+    return match is not None and match[1] not in published_tables.private()
 
 
 def _without_bytes(path: Path, size: int) -> None:
