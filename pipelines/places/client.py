@@ -93,5 +93,6 @@ def reaching(url: str, *, may_lack: bool = False) -> Iterator[None]:
         first = str(fault).partition("\n")[0]
         raise UnreachableError(
             f"expected {url} to answer, came: {first}; look at its bucket, and at credentials,"
-            " region and endpoint in the environment, such as AWS_ACCESS_KEY_ID, AWS_REGION, AWS_ENDPOINT_URL"
+            " region and endpoint in the environment, such as AWS_ACCESS_KEY_ID, AWS_REGION,"
+            " AWS_ENDPOINT_URL"
         ) from None

@@ -390,13 +390,11 @@ class ObjectPlace(Place):
 
     def attach(self, con: Any) -> None:
         """Register a file system of the object store; see `Place.attach`."""
-        from obstore.fsspec import FsspecStore
+        from rejse.pipelines.places.object_files import ObjectFiles
 
-        scheme: Any = self.url.partition("://")[0]
-        if con.filesystem_is_registered(scheme):
-            return
-        retries: Any = client.RETRIES
-        con.register_filesystem(FsspecStore(scheme, retry_config=retries))
+        scheme = self.url.partition("://")[0]
+        if not con.filesystem_is_registered(scheme):
+            con.register_filesystem(ObjectFiles(self.url))
 
     @contextlib.contextmanager
     def whole(self, files: Iterable[str]) -> Iterator[Path]:
