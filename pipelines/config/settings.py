@@ -115,6 +115,12 @@ class Source(Frozen):
         globs = [value] if isinstance(value, str) else value
         if not isinstance(globs, list | tuple) or not globs:
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
+        for glob in globs:
+            if isinstance(glob, str) and "://" in glob:
+                raise ValueError(
+                    f"expected paths of this machine, came {glob}; rejse reads no object store as a"
+                    " source: copy its files to a folder, or mount it"
+                )
         return tuple(str(placed(glob, info)) for glob in globs)
 
     @field_validator("options", mode="before")

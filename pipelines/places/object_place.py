@@ -134,6 +134,11 @@ class ObjectPlace(Place):
         """Return the address of the store."""
         return self.url
 
+    def base_of(self, file: str) -> str:
+        """Return the address, or of a private file the working copy; see `Place.base_of`."""
+        is_private = _DATA.fullmatch(file) is not None and not _is_data(file)
+        return str(self.folder.resolve()) if is_private else self.url
+
     @cached_property
     def _client(self) -> Any:
         return client.at(self.url)

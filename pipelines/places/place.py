@@ -43,6 +43,10 @@ class Place:
         """Return what stands before the names of files for whoever reads them by name."""
         return str(self.folder.resolve())
 
+    def base_of(self, file: str) -> str:
+        """Return what stands before the name of one file (relative to the store)."""
+        return self.base
+
     def refresh(self, *, is_held: bool) -> None:
         """Take over what others have published.
 

@@ -255,7 +255,7 @@ def lock_down(con: duckdb.DuckDBPyConnection, stores: Sequence[Path]) -> None:
     places = [place.of(store) for store in stores]
     for at in places:
         at.attach(con)
-    files = [f"{at.base}{name}" for at in places for name in named]
+    files = [f"{at.base_of(name[1:])}{name}" for at in places for name in named]
     con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     con.execute(SESSION)
     con.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")

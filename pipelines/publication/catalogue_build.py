@@ -442,8 +442,8 @@ def _files_of(name: str) -> str:
 
 def _absolute(root: Path, files: Sequence[str]) -> list[str]:
     """Return files as their macro lists them in a session without the variable."""
-    base = place.of(root).base
-    return [f"{base}/{file}" for file in files]
+    at = place.of(root)
+    return [f"{at.base_of(file)}/{file}" for file in files]
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None) -> str:
@@ -458,8 +458,11 @@ def rows_of(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequen
 
 def listed(root: Path, files: Sequence[str]) -> str:
     """Return the expression of the list of files, below the session's store."""
-    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(place.of(root).base)})"
-    return f"[{', '.join(f'{base} || {quoted(chr(47) + file)}' for file in files)}]"
+    at = place.of(root)
+    here = f"coalesce(getvariable('{VARIABLE}'), {quoted(at.base)})"
+    bases = (here if (base := at.base_of(file)) == at.base else quoted(base) for file in files)
+    named = (f"{base} || {quoted(f'/{file}')}" for base, file in zip(bases, files, strict=True))
+    return f"[{', '.join(named)}]"
 
 
 def _rows_of(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None, paths: str) -> str:

@@ -125,7 +125,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
         try:
             previous = latest(store)
         except errors.StoreDamagedError:
-            if not rebuild:
+            if not rebuild or place.of(store).is_remote:  # there nothing can be set aside
                 raise
             previous, lost = _without_lost(store)
         remove_orphans(store)

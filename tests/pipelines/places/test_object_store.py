@@ -10,21 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from obstore.exceptions import AlreadyExistsError
 
 from rejse.pipelines.cli import exit_codes
+from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import compact, diff, vacuum, verify
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.places import client, object_place, place
 from rejse.pipelines.places.object_place import ObjectPlace
 from rejse.pipelines.places.place import MARK, is_here
-from rejse.pipelines.publication import audit, catalogue, publish
-from rejse.pipelines.store import delta_store, traces
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import delta_store, lock, quarantine, traces
 from rejse.pipelines.store.lock import AnotherWriter
+from rejse.transforms.errors import MisuseError
 from tests.support import erasing, objects, processes, store_builder
 from tests.support.equal_stores import compare
 from tests.support.faults import DEAD
+from tests.support.installation import installation
 from tests.support.law import SOAK
 from tests.support.store_builder import joined, journey, run_of, staged
 
@@ -67,18 +71,17 @@ def test_increments_publish_the_same_tables_as_in_a_folder(tmp_path: Path) -> No
     folders = [tmp_path / name for name in ("folder", "objects")]
     for folder in folders:
         folder.mkdir()
-    there = [erasing.history(folders[0]).store]
+    there = [erasing.history(folders[0], 4).store]
     near = objects.fresh(folders[1] / "store")
-    erasing.history(folders[1])
+    erasing.history(folders[1], 4)
     assert [str(c) for c in compare(there[0], near) if c.differences] == []
     (folders[1] / "store").rename(tmp_path / "before")
     objects.elsewhere(tmp_path / "before", near)
     for private in ("texts", "texts_live", "quarantine"):
         shutil.copytree(tmp_path / "before" / private, near / private, dirs_exist_ok=True)
     for folder in folders:
-        erasing.arrive(folder, 4, erasing.people(20))
-        settings = erasing.load(folder)
-        assert erasing.advance(settings, 4).status == "published"
+        erasing.arrive(folder, 4, erasing.people(4))
+        assert erasing.advance(erasing.load(folder), 4).status == "published"
     rows = list(compare(there[0], near))
     assert [str(c) for c in rows if c.differences] == []
     assert sum(c.rows[0] for c in rows) > 100
@@ -92,8 +95,10 @@ def test_whoever_asks_fetches_no_data_file(store: Path, tmp_path: Path) -> None:
     assert journeys(far) == 3
     assert len(list(far.glob("*/part-*.parquet"))) > 5
     assert here(far) == []
-    assert audit.published(far, publish.files_of(far, _latest(far)))[1] > 100
-    assert here(far) != [], "Great Expectations reads whole files"
+    (file,) = publish.files_of(far, _latest(far))["journeys"]
+    with place.of(far).whole([file]) as folder:  # as for Great Expectations
+        assert (folder / file).read_bytes() == (store / file).read_bytes()
+    assert here(far) == [far / file]
 
 
 def _latest(store: Path) -> delta_store.Publication:
@@ -332,22 +337,22 @@ def test_the_erased_are_in_no_object_and_in_no_copy(tmp_path: Path) -> None:
     folder = tmp_path / "place"
     folder.mkdir()
     near = objects.fresh(folder / "store")
-    settings = erasing.history(folder)
+    there = erasing.history(folder, 4)
     far = objects.elsewhere(near, tmp_path / "far")
     read = publish.files_of(far, _latest(far))["events"]
     for file in read:
         place.here(far / file)
     before = names(near)
-    forget(settings, "customer", erasing.WHO)
+    forget(there, "customer", erasing.WHO)
     place.of(far).refresh(is_held=False)
     fresh = objects.elsewhere(near, tmp_path / "fresh")
-    for file in (n for n in names(near) if n.endswith(".parquet")):
-        place.here(fresh / file)
     canaries = (erasing.WHO, erasing.pseudonym(), erasing.WORD)
     for copy in (fresh, far, near):
+        for file in (*copy.glob("*/part-*.parquet"), *copy.glob("catalog-*")):
+            place.here(file)
         assert {c: f for c, f in erasing.files_with(copy, *canaries).items() if f} == {}
     assert before - names(near), "objects have gone"
-    assert verify.verify(fresh, 0).damaged == ()
+    assert verify.verify(near, 0).damaged == ()
 
 
 def test_objects_of_a_dead_writer_go_when_no_writer_can_be_at_work(
@@ -372,21 +377,35 @@ def test_objects_of_a_dead_writer_go_when_no_writer_can_be_at_work(
 
 def test_private_data_need_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    erasing.installation(tmp_path)
-    config = tmp_path / "rejse.toml"
-    lines = [line for line in config.read_text().splitlines() if not line.startswith("store")]
-    plain = "\n".join(lines)
     address = f"s3://company/{tmp_path.name}"
-    config.write_text(f'store = "{address}"\n{plain}')
-    with pytest.raises(ValueError, match=r'local = "/a/private/folder".*keep_quarantine = 0'):
-        erasing.load(tmp_path)
-    config.write_text(f'store = {{ path = "{address}", local = "near" }}\n{plain}')
-    assert erasing.load(tmp_path).store == tmp_path.resolve() / "near"
-    config.write_text(f'store = "{address}"\nkeep_quarantine = 0\n[texts]\nkeep = "dropped"\n'
-                      + plain.replace("[texts]", "").replace('keep = "redacted"', ""))  # fmt: skip
-    store = erasing.load(tmp_path).store
-    assert (tmp_path / "cache") in store.parents
-    assert not place.of(store).keeps_private
+    with pytest.raises(ValueError, match=r'local = "/a/private/folder".*keep_quarantine = 0$'):
+        installation(tmp_path, {}, more=f'store = "{address}"')
+
+    def installed(name: str, more: str) -> settings.Settings:
+        folder = tmp_path / name
+        folder.mkdir()
+        return installation(folder, {}, more=more)
+
+    with pytest.raises(ValueError, match=r'keep none: texts\.keep = "dropped"'):
+        installed("texts", f'store = "{address}"\nkeep_quarantine = 0\n[texts]\nkeep = "redacted"')
+    with pytest.raises(ValueError, match="expected `local` with an address"):
+        installed("folder", 'store = { path = "here", local = "near" }')
+    stated = installed("stated", f'store = {{ path = "{address}", local = "near" }}')
+    assert stated.store == tmp_path.resolve() / "stated" / "near"
+    none = installed("none", f'store = "{address}"\nkeep_quarantine = 0')
+    assert (tmp_path / "cache") in none.store.parents
+    refused = pa.table({"payload": ["raw"]})
+    quarantine.write(none.store, "run", refused)
+    assert list(none.store.glob("quarantine/*")) == []
+    quarantine.write(stated.store, "run", refused)
+    assert len(list(stated.store.glob("quarantine/*"))) == 1
+
+
+def test_what_an_object_store_cannot_is_refused(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(MisuseError, match="hot core"), lock.hot(store):
+        raise AssertionError
+    with pytest.raises(ValueError, match="reads no object store"):
+        installation(tmp_path, {}, sources={"crm": "s3://company/logs/*.jsonl"})
 
 
 def test_a_folder_of_another_store_is_refused(tmp_path: Path) -> None:
