@@ -41,10 +41,10 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no ty
 
         if path not in self._known:
             with reaching(self._url, may_lack=True):
-                found = obstore.head(self._client, self._name(path))
-            at = found["last_modified"]
+                head = obstore.head(self._client, self._name(path))
+            at = head["last_modified"]
             self._known[path] = {
-                "name": path, "size": found["size"], "type": "file", "LastModified": at,
+                "name": path, "size": head["size"], "type": "file", "LastModified": at,
             }  # fmt: skip
         return self._known[path]
 

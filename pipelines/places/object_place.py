@@ -38,8 +38,6 @@ LOG = "_delta_log"
 SEEN = ".seen.json"
 #: Begins the name of a folder for a commit that is being made; the next writer removes it.
 COMMITTING = ".scratch-commit-"
-#: Requests at a time.
-LANES = 8
 #: Bytes of a file's end that hold its footer, as a rule.
 TAIL = 1 << 16
 #: How often `current` is tried anew where others write it too.
@@ -106,7 +104,7 @@ def _cached(url: str) -> Path:
     folder = user_cache.base()
     if folder is None:
         raise PlaceError(
-            f"{url}: expected a folder for caches, such as ~/.cache, found none to write; name one"
+            f"{url}: expected a folder for caches, such as ~/.cache, item none to write; name one"
             " of your own as `local`"
         )
     return folder / "rejse-stores" / hashlib.sha256(at.encode()).hexdigest()[:24]
@@ -124,6 +122,8 @@ class ObjectPlace(Place):
     """A store on an object store; `folder` is its working copy."""
 
     is_remote = True
+    #: Requests at a time.
+    lanes = 8
 
     def __init__(self, folder: Path, url: str, *, keeps_private: bool) -> None:
         super().__init__(folder)
@@ -151,17 +151,17 @@ class ObjectPlace(Place):
         listed = self._listed()
         seen = self._seen()
         wanted = []
-        for name, found in listed.items():
+        for name, item in listed.items():
             path = self.folder / name
             if name in NOTES:
-                if found.e_tag is None or seen.get(name) != found.e_tag or not path.exists():
+                if item.e_tag is None or seen.get(name) != item.e_tag or not path.exists():
                     wanted.append(name)
             elif _is_data(name):
                 if not path.exists():
-                    _without_bytes(path, found.size)
+                    _without_bytes(path, item.size)
             elif _WHOLE.fullmatch(name) and not path.exists():
                 wanted.append(name)
-        notes = dict(self.each(self._take, wanted))
+        notes = dict(self.all_of(self._take, wanted))
         self._drop(present - listed.keys(), is_held=is_held)
         self._saw({name: tag for name, tag in notes.items() if name in NOTES and tag})
 
@@ -176,9 +176,7 @@ class ObjectPlace(Place):
         before = self._list(last)
         now = self._list(None)
         return {
-            name: found
-            for name, found in now.items()
-            if name in before or not name.startswith(last)
+            name: item for name, item in now.items() if name in before or not name.startswith(last)
         }
 
     def _list(self, prefix: str | None) -> dict[str, _Object]:
@@ -186,9 +184,9 @@ class ObjectPlace(Place):
 
         with reaching(self.url):
             return {
-                found["path"]: _Object(found["size"], found["e_tag"])
+                item["path"]: _Object(item["size"], item["e_tag"])
                 for chunk in obstore.list(self._client, prefix, chunk_size=1000)
-                for found in chunk
+                for item in chunk
             }
 
     def _take(self, name: str) -> tuple[str, str | None]:
@@ -213,12 +211,12 @@ class ObjectPlace(Place):
         names = (path.relative_to(self.folder).as_posix() for path in paths)
         return {name for name in names if _is_data(name) or _WHOLE.fullmatch(name)}
 
-    def _drop(self, gone: Iterable[str], *, is_held: bool) -> None:
+    def _drop(self, obsolete: Iterable[str], *, is_held: bool) -> None:
         """Remove what is no longer published.
 
         Who holds the store also removes what was made here and never published.
         """
-        for name in gone:
+        for name in obsolete:
             path = self.folder / name
             with contextlib.suppress(FileNotFoundError):
                 if is_held or path.stat().st_mtime_ns <= COPIED:
@@ -243,7 +241,7 @@ class ObjectPlace(Place):
 
     def send(self, files: Iterable[str]) -> None:
         """Put finished files; see `Place.send`."""
-        self.each(self._send, [f for f in files if _is_data(f) or _WHOLE.fullmatch(f)])
+        self.all_of(self._send, [f for f in files if _is_data(f) or _WHOLE.fullmatch(f)])
 
     def _send(self, file: str) -> None:
         path = self.folder / file
@@ -335,7 +333,7 @@ class ObjectPlace(Place):
                 obstore.delete(self._client, ours)
         super().remove(paths)
 
-    def abandon(self, paths: Iterable[Path]) -> None:
+    def abandon(self, paths: Iterable[Path], age: timedelta = ABANDONED) -> None:
         """Remove files here, and objects of long ago; see `Place.abandon`."""
         import obstore
 
@@ -344,7 +342,7 @@ class ObjectPlace(Place):
             name = path.relative_to(self.folder).as_posix()
             if path.stat().st_mtime_ns == NOT_HERE and _is_data(name):
                 with contextlib.suppress(FileNotFoundError), reaching(self.url, may_lack=True):
-                    if now - obstore.head(self._client, name)["last_modified"] > ABANDONED:
+                    if now - obstore.head(self._client, name)["last_modified"] > age:
                         obstore.delete(self._client, name)
             path.unlink(missing_ok=True)
 
@@ -405,7 +403,7 @@ class ObjectPlace(Place):
     def whole(self, files: Iterable[str]) -> Iterator[Path]:
         """Yield a folder of links to files that were fetched; see `Place.whole`."""
         named = list(files)
-        self.each(self._fetched, named)
+        self.all_of(self._fetched, named)
         with tempfile.TemporaryDirectory(prefix="rejse-whole-") as name:
             for file in named:
                 link = Path(name) / file
@@ -417,12 +415,12 @@ class ObjectPlace(Place):
         if (self.folder / file).stat().st_mtime_ns == NOT_HERE:
             self.fetch(self.folder / file)
 
-    def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    def all_of(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Return what a function makes of items, several at a time."""
         items = list(items)
         if len(items) < 2:
             return [function(item) for item in items]
-        with ThreadPoolExecutor(min(LANES, len(items))) as pool:
+        with ThreadPoolExecutor(min(self.lanes, len(items))) as pool:
             return list(pool.map(function, items))
 
 

@@ -104,7 +104,7 @@ class Place:
         """Yield a folder in which some files of the store are whole, by their names."""
         yield self.folder
 
-    def each(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    def all_of(self, function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """Return what a function makes of items; on an object store several at a time."""
         return [function(item) for item in items]
 

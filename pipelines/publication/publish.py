@@ -165,7 +165,8 @@ def _commit_tables(
         return commit_table(store, table, by_table[table], publication)
 
     versions = {first: commit(first)}
-    return versions | dict(zip(rest, place.of(store).each(commit, rest), strict=True))
+    versions |= zip(rest, place.of(store).all_of(commit, rest), strict=True)
+    return {table: versions[table] for table in by_table}
 
 
 def commit_table(

@@ -146,14 +146,14 @@ def test_a_publication_made_while_it_is_listed_is_not_seen_in_half(
     lists = ObjectPlace._list
 
     def slow(self: ObjectPlace, prefix: str | None) -> dict[str, Any]:
-        found = lists(self, prefix)
+        seen = lists(self, prefix)
         if prefix is None:  # as if a page with `publications` came late
             with monkeypatch.context() as patch:
                 patch.setattr(ObjectPlace, "_list", lists)
                 store_builder.published(store, journey(9, [{}]), number=2)
             last = lists(self, "publications/")
-            return {**found, **last}
-        return found
+            return {**seen, **last}
+        return seen
 
     monkeypatch.setattr(ObjectPlace, "_list", slow)
     place.of(far).refresh(is_held=False)
@@ -249,7 +249,7 @@ def _dying(s3: Mapping[str, str], store: str, at: int, counted: Any) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ObjectPlace, "_put", put)
-        patch.setattr(object_place, "LANES", 1)  # so that a number is a moment
+        patch.setattr(ObjectPlace, "lanes", 1)  # so that a number is a moment
         rows = joined(store_builder.world(), journey(9, [{}]))
         store_builder.published(Path(store), rows, number=2)
         counted.put(None)
@@ -304,14 +304,14 @@ def test_verify_finds_an_object_that_is_gone_or_another(store: Path, tmp_path: P
     assert verify.verify(store, 0).damaged == ()
     at = place.of(store)
     assert isinstance(at, ObjectPlace)
-    gone, other = (delta_store.files(store, name, 0)[0] for name in ("steps", "events"))
+    lost, other = (delta_store.files(store, name, 0)[0] for name in ("steps", "events"))
     size = (store / other).stat().st_size
-    obstore.delete(at._client, gone)
+    obstore.delete(at._client, lost)
     obstore.put(at._client, other, b"x" * size)
     for machine in (store, tmp_path / "far"):
         copy = machine if machine == store else objects.elsewhere(store, machine)
-        found = {finding.place for finding in verify.verify(copy, 0).damaged}
-        assert {gone, other} <= found
+        seen = {finding.place for finding in verify.verify(copy, 0).damaged}
+        assert {lost, other} <= seen
 
 
 def test_compaction_and_vacuum_leave_no_object_behind(store: Path, tmp_path: Path) -> None:
@@ -355,19 +355,16 @@ def test_the_erased_are_in_no_object_and_in_no_copy(tmp_path: Path) -> None:
     assert verify.verify(near, 0).damaged == ()
 
 
-def test_objects_of_a_dead_writer_go_when_no_writer_can_be_at_work(
-    store: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_objects_of_a_dead_writer_go_when_no_writer_can_be_at_work(store: Path) -> None:
     (file,) = staged(store, {"events": store_builder.world()["events"]})
     place.of(store).send([file.path])
     with publish.writing(store):
         pass
     assert file.path in names(store), "its writer may be about to commit it"
-    with publish.writing(store):
-        pass
-    monkeypatch.setattr(object_place, "ABANDONED", timedelta(seconds=-1))
-    with publish.writing(store):
-        pass
+    at = place.of(store)
+    at.refresh(is_held=True)
+    assert isinstance(at, ObjectPlace)
+    at.abandon([store / file.path], age=timedelta(seconds=-1))
     assert file.path not in names(store)
     assert journeys(store) == 3
 
