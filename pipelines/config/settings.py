@@ -26,7 +26,13 @@ from pydantic import (
     model_validator,
 )
 
-from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
+from rejse.pipelines.config import (
+    journey_types,
+    key_file,
+    promise_check_files,
+    store_place,
+    topic_options,
+)
 from rejse.pipelines.config.alerts import AlertSettings
 from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.config.field_types import (
@@ -117,6 +123,12 @@ class Source(Frozen):
         globs = [value] if isinstance(value, str) else value
         if not isinstance(globs, list | tuple) or not globs:
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
+        for glob in globs:
+            if isinstance(glob, str) and "://" in glob:
+                raise ValueError(
+                    f"expected paths of this machine, came {glob}; rejse reads no object store as a"
+                    " source: copy its files to a folder, or mount it"
+                )
         return tuple(str(placed(glob, info)) for glob in globs)
 
     @field_validator("options", mode="before")
@@ -310,7 +322,8 @@ class Settings(Frozen):
     """
 
     root: Kept[Path]
-    #: Folder of the store; or a table with `path` and `mode`.
+    #: Folder of the store, or the address of one on an object store; or a table with `path`,
+    #: `mode` and, for an address, `local`: the folder of this machine for what is private.
     store: Kept[Place] = Field(default=Path("store"), validate_default=True)
     #: `private`: its owner reads it (0700). `group`: accounts of one group do (2770).
     store_mode: Kept[Mode] = "private"
@@ -338,14 +351,17 @@ class Settings(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_store(cls, value: Any) -> Any:
+    def _with_store(cls, value: Any, info: ValidationInfo) -> Any:
         store = value.get("store") if isinstance(value, dict) else None
+        if isinstance(store, str):
+            return {**value, "store": store_place.folder(store, None, info)}
         if not isinstance(store, dict):
             return value
-        if strange := sorted(store.keys() - {"path", "mode"}):
-            raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
+        if strange := sorted(store.keys() - {"path", "mode", "local"}):
+            raise ValueError(f"store: expected path, mode and local, came {', '.join(strange)}")
         path, mode = store.get("path", "store"), store.get("mode", "private")
-        return {**value, "store": path, "store_mode": mode}
+        folder = store_place.folder(path, store.get("local"), info)
+        return {**value, "store": folder, "store_mode": mode}
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -366,6 +382,17 @@ class Settings(Frozen):
             if not 0 < weight <= 0.95:
                 raise ValueError(f"{kind}: expected a weight in (0, 0.95], came {weight}")
         return value
+
+    @model_validator(mode="after")
+    def _with_private_folder(self) -> Settings:
+        private = {
+            "keep_quarantine = 0": self.keep_quarantine > 0,
+            'texts.keep = "dropped"': self.texts.keep != "dropped",
+            "no archive = true of a source": bool(self.archived),
+            "no [alerts]": self.alerts is not None,
+        }
+        store_place.refuse_private(self.store, [setting for setting, on in private.items() if on])
+        return self
 
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Return the sources of a kind, by name."""
