@@ -28,6 +28,7 @@ from pydantic import (
 
 from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
 from rejse.pipelines.config.alerts import AlertSettings
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.config.field_types import (
     Decides,
     Duration,
@@ -44,6 +45,7 @@ from rejse.pipelines.config.field_types import (
     placed,
     text_of,
 )
+from rejse.pipelines.config.file_layout import FileLayout
 from rejse.pipelines.config.key_file import KEY_VARIABLE as KEY_VARIABLE
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.config.surveys import SurveySettings
@@ -78,7 +80,7 @@ class Source(Frozen):
     kind: Ingest[Literal["interaction", "experience", "customers", "cases", "owned_products"]] = (
         "interaction"
     )
-    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too. A source has these or a topic.
+    #: Paths or globs: JSON, CSV, Parquet, Excel, XES; gzip, zstd. A source has these or `topic`.
     files: Kept[tuple[str, ...]] = ()
     #: A topic of Kafka; needs `pip install 'rejse[kafka]'`.
     topic: Kept[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
@@ -96,6 +98,12 @@ class Source(Frozen):
     mapping: Ingest[Place]
     #: File with the frozen raw columns and types.
     schema_file: Ingest[Place] = Field(alias="schema")
+    #: How its CSV files are written.
+    csv: CsvOptions = PLAIN
+    #: Name of the array that holds the rows, where a JSON file is one document.
+    array: Ingest[str | None] = None
+    #: Sheet of an Excel book; without it the first one.
+    sheet: Ingest[str | None] = None
     #: How far out of order its rows come: complete up to its latest time less this.
     disorder: Open[Duration] = 0
     #: It sends nothing more: no journey waits for it.
@@ -128,6 +136,11 @@ class Source(Frozen):
             raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
         return self
 
+    @property
+    def layout(self) -> FileLayout:
+        """Return how its files are laid out."""
+        return FileLayout(self.csv, self.array, self.sheet)
+
     def mapping_text(self) -> str:
         """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
@@ -135,8 +148,10 @@ class Source(Frozen):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Return all that results depend on, except its files or messages. Raises SettingsError."""
         idle = {} if self.topic is None else {"idle": self.idle}
+        layout = {"csv": self.csv.given(), "array": self.array, "sheet": self.sheet}
         return {
             **idle,
+            **{name: given for name, given in layout.items() if given},
             "kind": self.kind,
             "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -438,11 +453,11 @@ class Settings(Frozen):
     def source_versions(self) -> dict[str, str]:
         """Hash by source of what its accepted rows depend on."""
         texts = {"experience": self._fingerprint_inputs["texts"]}
-        decisive = ("kind", "mapping", "schema")
+        decisive = ("kind", "mapping", "schema", "csv", "array", "sheet")
         return {
             name: digest(
                 {
-                    **{part: inputs[part] for part in decisive},
+                    **{part: inputs[part] for part in decisive if part in inputs},
                     "texts": texts.get(inputs["kind"]),
                 }
             )
@@ -478,7 +493,7 @@ def _nearest(place: list[str]) -> str:
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
-        "alerts": AlertSettings,
+        "alerts": AlertSettings, "csv": CsvOptions,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

@@ -68,15 +68,19 @@ PATIENCE = 60.0
 
 @dataclass
 class Seen:
-    """When each message was produced and when it was first seen, in seconds; nan: not yet."""
+    """When each message was produced and when it was first seen, in seconds; nan: not yet.
 
+    `begin` is the id of the first message.
+    """
+
+    begin: int = FIRST
     produced: list[float] = field(default_factory=list)
     first: dict[str, dict[int, float]] = field(default_factory=dict)
 
     def note(self, watcher_name: str, ids: Ints) -> None:
         """Let these have been seen now."""
         now, seen = time.time(), self.first.setdefault(watcher_name, {})
-        for number in (ids[ids >= FIRST] - FIRST).tolist():
+        for number in (ids[ids >= self.begin] - self.begin).tolist():
             seen.setdefault(number, now)
 
     def latencies(self, watcher_name: str, lead: float) -> tuple[Ints, Ints]:
@@ -105,6 +109,7 @@ class Company:
         files = folder / "data" / "*.parquet"
         query = f"from '{files}' using sample reservoir({SAMPLE} rows) repeatable (7)"
         self._events = duckdb.sql(f"select * exclude (id, time) from ({query})").fetchall()
+        self.next_id = FIRST  # a rate must not repeat the ids of another: they are duplicates
         self._columns = [c for c in duckdb.sql(query).columns if c not in ("id", "time")]
 
     def _run(self, *arguments: str) -> None:
@@ -139,7 +144,7 @@ class Company:
         seen.produced.append(now)
         row = {name: v for name, v in zip(self._columns, event, strict=True) if v is not None}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{now % 1:.6f}Z"[2:]
-        row |= {"id": FIRST + number, "time": stamp.replace("Z", "+00:00")}
+        row |= {"id": seen.begin + number, "time": stamp.replace("Z", "+00:00")}
         return json.dumps(row, default=str).encode()
 
 
@@ -229,7 +234,7 @@ def measure(
 ) -> Mapping[str, Any]:
     """Run live at a rate, and return what was measured."""
     overlay.remove(company.store)
-    seen, is_over, began = Seen(), threading.Event(), time.time()
+    seen, is_over, began = Seen(company.next_id), threading.Event(), time.time()
     with company.live(publish_every) as loop:
         hot = hot_process(loop.pid)
         while not (company.store / OVERLAY).is_dir():
@@ -254,6 +259,7 @@ def measure(
         else:
             time.sleep(seconds)
         spent = Usage.of(hot).cpu - before.cpu
+        company.next_id += len(seen.produced)
         end = time.time() + PATIENCE
         while time.time() < end and any(len(seen.first.get(w, ())) < len(seen.produced)
                                         for w in looks if rate):  # fmt: skip
