@@ -20,7 +20,7 @@ Message = dict[str, Any]
 def of(parcel: Parcel) -> Message:
     """Return the message of a parcel."""
     if not parcel.is_summary:
-        return _single(parcel.alerts[0])
+        return single(parcel.alerts[0])
     parts = [{"id": alert.message(), **_data(alert)} for alert in parcel.alerts]
     joined = "\x1f".join(part["id"] for part in parts)
     return _event(
@@ -31,7 +31,8 @@ def of(parcel: Parcel) -> Message:
     )
 
 
-def _single(alert: Alert) -> Message:
+def single(alert: Alert) -> Message:
+    """Return the message on one alert."""
     kind = "fired" if alert.n_announced == 1 else "restored" if alert.is_standing else "withdrawn"
     event = _event(alert.message(), kind, alert.changed_at, _data(alert))
     return {**event, "subject": alert.journey_id}
