@@ -20,11 +20,14 @@ import apache_beam as beam
 from apache_beam import coders
 from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms import userstate
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
 
+from rejse.pipelines.jobs.beam_graph import BeamOptionsError
 from rejse.pipelines.jobs.stream_values import Arrived, Latest, Outcome, Reader, Scorer, Writer
+from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources.kafka.topics import TopicShard
 from rejse.transforms.code_version import code_version, refuse_other
 
@@ -181,6 +184,31 @@ class Write(_Travelling):
     def finish_bundle(self) -> None:
         """Wait until the brokers have all messages."""
         self._part.flush()
+
+
+def run(
+    partitions: Sequence[TopicShard], reader: Reader, scorer: Scorer, writer: Writer,
+    beam_args: Sequence[str],
+) -> None:  # fmt: skip
+    """Run the graph until it ends or is stopped; then it is cancelled.
+
+    Raises:
+        BeamOptionsError: Beam does not take the options.
+
+    Raises also whatever a worker raised.
+    """
+    options = PipelineOptions(["--streaming", *beam_args])
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except ValueError as fault:
+        raise BeamOptionsError(f"options of Beam after --: {fault}") from None
+    build(pipeline, partitions, reader, scorer, writer)
+    result = pipeline.run()
+    try:
+        result.wait_until_finish()
+    except (KeyboardInterrupt, signals.Interrupted):
+        result.cancel()
+        raise
 
 
 def build(

@@ -71,9 +71,18 @@ DIGEST = 12
 STAMPS = frozenset(column.name for column in STAMP)
 
 
-@cache
+_making = threading.Lock()
+
+
 def groups_of(config: Path, n_groups: int) -> Groups:
-    """Return the groups of a configuration that this process holds."""
+    """Return the groups of a configuration that this process holds; its threads share them."""
+    with _making:
+        return made(config, n_groups)
+
+
+@cache
+def made(config: Path, n_groups: int) -> Groups:
+    """Make the groups of a configuration, once."""
     return Groups(config, n_groups)
 
 
@@ -273,9 +282,9 @@ class Group:
         self._sent |= written
         return records, written
 
-    def deletions(self, gone: Mapping[str, str]) -> list[Record]:
+    def deletions(self, vanished: Mapping[str, str]) -> list[Record]:
         """Return deletions of journeys (with their customers) that no step has written."""
-        unwritten = {journey: of for journey, of in gone.items() if journey not in self._sent}
+        unwritten = {journey: of for journey, of in vanished.items() if journey not in self._sent}
         self._sent |= {journey: Sent(customer, None) for journey, customer in unwritten.items()}
         return [Record(LIVE_ROWS, journey, None) for journey in unwritten]
 
@@ -370,7 +379,7 @@ class Groups:
                 again = sorted({sent.customer_key for sent in before.sent.values()})
                 records, sent, entries = group.step(kept, latest, again)
                 if is_anew:
-                    records += group.deletions(self._gone(before.base, group))
+                    records += group.deletions(self._vanished(before.base, group))
                     sent, entries = group.rest(self._kept_from())
                 else:
                     kept = arrived
@@ -382,7 +391,7 @@ class Groups:
             content = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
             return Outcome(records, content, is_anew, group.token, group.due)
 
-    def _gone(self, number: int, group: Group) -> dict[str, str]:
+    def _vanished(self, number: int, group: Group) -> dict[str, str]:
         """Return the journeys that could still change in an earlier publication, and cannot now.
 
         Each has its customer. Where that publication has been removed nobody knows them.
@@ -398,8 +407,10 @@ class Groups:
 
     def _tables(self, number: int) -> PublishedTables | None:
         if number not in self._earlier:
-            every = delta_store.listed(self._settings.store)
-            tables = (published(self._settings.store, p) for p in every if p.number == number)
+            publications = delta_store.listed(self._settings.store)
+            tables = (
+                published(self._settings.store, p) for p in publications if p.number == number
+            )
             self._earlier = {number: next(tables, None)}
         return self._earlier[number]
 

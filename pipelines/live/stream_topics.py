@@ -47,13 +47,13 @@ def unread(settings: Settings, base: Publication) -> list[TopicShard]:
             "expected sources with topics: files have no order that a stream could follow;"
             f" came files of {', '.join(of_files)}"
         )
-    every = [p for source in settings.sources.values() for p in shards.partitions(source)]
+    partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
     before = positions.of(settings, base.positions)
-    look = positions.look(every, before, settings.key(), delta_store.now())
+    look = positions.look(partitions, before, settings.key(), delta_store.now())
     starts = {(piece.source, piece.path): piece.start for piece in look.unread}
     return [
         replace(part, start=starts.get((part.source, part.path), part.stop), notes=())
-        for part in every
+        for part in partitions
     ]
 
 

@@ -19,7 +19,7 @@ from apache_beam.testing.test_stream import TestStream
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import stream_graph
 from rejse.pipelines.jobs.stream_values import LIVE_ROWS, Arrived, Record
-from rejse.pipelines.live import hot_core, stream_topics
+from rejse.pipelines.live import hot_core, stream_groups, stream_topics
 from rejse.pipelines.live.stream_groups import JOURNEYS, GroupScorer, groups_of, value_of
 from rejse.pipelines.sources.kafka.broker import Message
 from rejse.pipelines.sources.kafka.follow import HeldMessages
@@ -74,7 +74,7 @@ def bundles(lines: Sequence[Line], order: str, seed: int = 1) -> list[list[Line]
 
 def streamed(config: Path, all_bundles: Iterable[Sequence[Line]]) -> list[Record]:
     """The messages that rows make on the last publication, by Beam's runner in this process."""
-    groups_of.cache_clear()
+    stream_groups.made.cache_clear()
     groups, start = groups_of(config, N_GROUPS), 0
     stream = TestStream().advance_watermark_to(0)
     for bundle in all_bundles:
@@ -137,3 +137,29 @@ def by_hot_core(settings: Settings, lines: Sequence[Line], scratch: Path) -> Row
         if row["customer_key"] not in customers
     }
     return others | by_journey(rows)
+
+
+def consumed(servers: str, topic: str) -> list[Record]:
+    """The messages of a topic of live rows, in their order."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers, "group.id": "reader", "enable.auto.commit": False,
+            "auto.offset.reset": "earliest", "log_level": 0,
+        }
+    )  # fmt: skip
+    partitions = [
+        TopicPartition(topic, p) for p in consumer.list_topics(topic).topics[topic].partitions
+    ]
+    out: list[Record] = []
+    for part in partitions:
+        first, end = consumer.get_watermark_offsets(part, timeout=30)
+        consumer.assign([TopicPartition(topic, part.partition, first)])
+        while first < end:
+            for message in consumer.consume(end - first, timeout=1):
+                assert message.error() is None
+                out.append(Record(LIVE_ROWS, message.key().decode(), message.value()))
+                first = message.offset() + 1
+    consumer.close()
+    return out
