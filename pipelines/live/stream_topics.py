@@ -39,14 +39,11 @@ def unread(settings: Settings, base: Publication) -> list[TopicShard]:
     """Return the partitions of all sources, each from what a publication has not read.
 
     Raises:
-        MisuseError: a source has files.
+        MisuseError: no source has a topic.
         SourceError: a topic does not exist, or its broker does not answer.
     """
-    if of_files := sorted(name for name, source in settings.sources.items() if not source.topic):
-        raise MisuseError(
-            "expected sources with topics: files have no order that a stream could follow;"
-            f" came files of {', '.join(of_files)}"
-        )
+    if not any(source.topic for source in settings.sources.values()):
+        raise MisuseError("expected a source with a topic: a stream does not follow files")
     partitions = [p for source in settings.sources.values() for p in shards.partitions(source)]
     before = positions.of(settings, base.positions)
     look = positions.look(partitions, before, settings.key(), delta_store.now())
