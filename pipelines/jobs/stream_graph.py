@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -26,7 +27,16 @@ from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
 
 from rejse.pipelines.jobs.beam_graph import BeamOptionsError
-from rejse.pipelines.jobs.stream_values import Arrived, Latest, Outcome, Reader, Scorer, Writer
+from rejse.pipelines.jobs.stream_values import (
+    Arrived,
+    Latest,
+    Outcome,
+    Reader,
+    Restorer,
+    Scorer,
+    Writer,
+    Written,
+)
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources.kafka.topics import TopicShard
 from rejse.transforms.code_version import code_version, refuse_other
@@ -121,6 +131,19 @@ class Read(_Travelling):
         tracker.defer_remainder(Duration(0))
 
 
+class Restore(_Travelling):
+    """Partitions of the topics that are written -> (group, what it has written), to their end.
+
+    So a job that begins anew knows what an earlier one has written, without a savepoint.
+    """
+
+    _part: Restorer
+
+    def process(self, partition: TopicShard) -> Iterator[Any]:
+        """Yield what the groups have written."""
+        yield from self._part.written(partition)
+
+
 class Score(_Travelling):
     """(group, rows) -> messages, by the hot step; see `stream_values.Scorer`.
 
@@ -141,7 +164,7 @@ class Score(_Travelling):
 
     def process(
         self,
-        element: tuple[int, Arrived],
+        element: tuple[int, Arrived | Written],
         new: Any = beam.DoFn.StateParam(NEW),
         has_new: Any = beam.DoFn.StateParam(HAS_NEW),
         token: Any = beam.DoFn.StateParam(TOKEN),
@@ -152,15 +175,18 @@ class Score(_Travelling):
     ) -> None:
         """Gather rows of a group, and keep the times of which it is told."""
         _, arrived = element
+        if isinstance(arrived, Written):
+            new.add(pickle.dumps(arrived))
+            _arm(has_new, gathered)
+            return
         latest.write(pickle.dumps(_joined(_times(latest), arrived.latest)))
         if arrived.rows:
             new.add(pickle.dumps(arrived))
         # Deadlines of answers wait for the source of the answers alone, which no timer knows of.
         are_answers = any(kind == ANSWERS for kind, _ in arrived.latest)
         is_stale = not self._part.is_current((token.read() or b"").decode())
-        if (arrived.rows or are_answers or is_stale) and not has_new.read():
-            has_new.write(True)
-            gathered.set(Timestamp.now() + GATHER)
+        if arrived.rows or are_answers or is_stale:
+            _arm(has_new, gathered)
         if (at := next_due.read()) is not None:
             due.set(_time(at))
 
@@ -177,11 +203,13 @@ class Score(_Travelling):
         due: Any = beam.DoFn.TimerParam(DUE),
     ) -> Iterator[Any]:
         """Score the rows of a group that were gathered."""
-        rows = [pickle.loads(content) for content in new.read()]
+        elements = [pickle.loads(content) for content in new.read()]
+        rows = [element for element in elements if isinstance(element, Arrived)]
+        written = [element for element in elements if isinstance(element, Written)]
         new.clear()
         has_new.clear()
         before = (token.read() or b"").decode()
-        outcome = self._part.step(int(group), before, log.read, rows, _times(latest))
+        outcome = self._part.step(int(group), before, log.read, rows, _times(latest), written)
         _keep(outcome, log, token, next_due)
         if outcome.due is not None:
             due.set(_time(outcome.due))
@@ -221,10 +249,24 @@ class Write(_Travelling):
         self._part.flush()
 
 
-def run(
-    partitions: Sequence[TopicShard], reader: Reader, scorer: Scorer, writer: Writer,
-    beam_args: Sequence[str],
-) -> None:  # fmt: skip
+@dataclass(frozen=True)
+class Parts:
+    """What the steps of the graph do.
+
+    Attributes:
+        partitions: Read from their `start` on, to their `stop` or without end.
+        written: Partitions of the topics that are written, as they are now.
+    """
+
+    partitions: Sequence[TopicShard]
+    written: Sequence[TopicShard]
+    reader: Reader
+    restorer: Restorer
+    scorer: Scorer
+    writer: Writer
+
+
+def run(parts: Parts, beam_args: Sequence[str]) -> None:
     """Run the graph until it ends or is stopped; then it is cancelled.
 
     Raises:
@@ -237,7 +279,7 @@ def run(
         pipeline = beam.Pipeline(options=options)
     except ValueError as fault:
         raise BeamOptionsError(f"options of Beam after --: {fault}") from None
-    build(pipeline, partitions, reader, scorer, writer)
+    build(pipeline, parts)
     result = pipeline.run()
     try:
         result.wait_until_finish()
@@ -246,23 +288,33 @@ def run(
         raise
 
 
-def build(
-    pipeline: beam.Pipeline, partitions: Sequence[TopicShard], reader: Reader, scorer: Scorer,
-    writer: Writer,
-) -> None:  # fmt: skip
-    """Build the graph over partitions: each from its `start`; to its `stop`, or without end."""
-    rows = (
+def build(pipeline: beam.Pipeline, parts: Parts) -> None:
+    """Build the graph."""
+    element = tuple[int, Any]
+    arrived = (
         pipeline
-        | "Partitions" >> beam.Create(partitions, reshuffle=False)
+        | "Partitions" >> beam.Create(parts.partitions, reshuffle=False)
         | "Spread" >> beam.Reshuffle()
-        | "Read" >> beam.ParDo(Read(reader)).with_output_types(tuple[int, Arrived])
+        | "Read" >> beam.ParDo(Read(parts.reader)).with_output_types(element)
     )
-    scored(rows, scorer) | "Write" >> beam.ParDo(Write(writer))
+    written = (
+        pipeline
+        | "Written" >> beam.Create(parts.written, reshuffle=False)
+        | "Restore" >> beam.ParDo(Restore(parts.restorer)).with_output_types(element)
+    )
+    elements = (written, arrived) | beam.Flatten()
+    scored(elements, parts.scorer) | "Write" >> beam.ParDo(Write(parts.writer))
 
 
 def scored(rows: beam.PCollection, scorer: Scorer) -> beam.PCollection:
     """Return the messages that rows by group make."""
     return rows | "Score" >> beam.ParDo(Score(scorer))
+
+
+def _arm(has_new: Any, gathered: Any) -> None:
+    if not has_new.read():
+        has_new.write(True)
+        gathered.set(Timestamp.now() + GATHER)
 
 
 def _keep(outcome: Outcome, log: Any, token: Any, next_due: Any) -> None:

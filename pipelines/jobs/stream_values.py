@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from rejse.pipelines.sources.kafka.topics import TopicShard
+from rejse.transforms.alerts.ledger import Alert
 from rejse.transforms.incremental.shuffle_media import Piece
 from rejse.transforms.journeys.watermarks import Delivery
 
@@ -35,6 +36,27 @@ class Arrived:
     stop: int
     rows: Mapping[str, Sequence[Piece]]
     latest: Latest
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was written last of a journey: the digest of its row; None for its deletion."""
+
+    customer_key: str
+    digest: bytes | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the topics of the stream had of a group when the graph began.
+
+    Attributes:
+        sent: What was written last of each journey that was not deleted.
+        alerts: The alerts.
+    """
+
+    sent: Mapping[str, Sent]
+    alerts: Sequence[Alert]
 
 
 class Record(NamedTuple):
@@ -94,6 +116,13 @@ class Reader(Protocol):
         """End all connections."""
 
 
+class Restorer(Protocol):
+    """Reads what the topics of the stream hold; it travels to the workers."""
+
+    def written(self, partition: TopicShard) -> Iterator[tuple[int, Written]]:
+        """Yield by group what a partition holds."""
+
+
 class Scorer(Protocol):
     """Scores groups of customers; it travels to the workers."""
 
@@ -101,9 +130,13 @@ class Scorer(Protocol):
         """Return whether a group's state follows the last publication."""
 
     def step(
-        self, group: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest
-    ) -> Outcome:
-        """Take rows of a group, whose state has `token`; empty where it has none."""
+        self, group: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest,
+        written: Sequence[Written] = (),
+    ) -> Outcome:  # fmt: skip
+        """Take rows of a group, whose state has `token`; empty where it has none.
+
+        `written` is what another graph has written of it.
+        """
 
 
 class Writer(Protocol):

@@ -18,6 +18,7 @@ import threading
 import time
 import uuid
 import weakref
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,6 +41,8 @@ from rejse.pipelines.jobs.stream_values import (
     Outcome,
     ReadLog,
     Record,
+    Sent,
+    Written,
 )
 from rejse.pipelines.live import hot_core
 from rejse.pipelines.live.hot_core import Edge, HotCore, Touched
@@ -67,6 +70,8 @@ JOURNEYS = f"journeys{LIVE}"
 LOOK = 1.0
 #: Bytes by which two rows of a journey are told apart.
 DIGEST = 12
+#: Kind of an entry that says what is known of an alert already.
+RESTORED = "state"
 #: Columns that say which run made a row.
 STAMPS = frozenset(column.name for column in STAMP)
 
@@ -98,10 +103,12 @@ class GroupScorer:
         return groups_of(self.config, self.n_groups).is_current(token)
 
     def step(
-        self, group: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest
-    ) -> Outcome:
+        self, group: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest,
+        written: Sequence[Written] = (),
+    ) -> Outcome:  # fmt: skip
         """Take rows of a group. Raises what `Groups.step` raises."""
-        return groups_of(self.config, self.n_groups).step(group, token, log, arrived, latest)
+        groups = groups_of(self.config, self.n_groups)
+        return groups.step(group, token, log, arrived, latest, written)
 
 
 @dataclass(frozen=True)
@@ -127,14 +134,6 @@ class Base:
         known = self.read.get(Place(arrived.source, arrived.path))
         is_same = known is not None and known.topic_id == arrived.topic_id
         return is_same and known is not None and arrived.stop <= known.end
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What was written last of a journey: the digest of its row; None for its deletion."""
-
-    customer_key: str
-    digest: bytes | None
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,8 @@ class Log:
     def of(cls, entries: Iterable[bytes]) -> Log:
         """Fold entries in their order."""
         log = cls()
-        for entry in sorted(map(pickle.loads, entries), key=lambda entry: int(entry.number)):
+        plain = (pickle.loads(zlib.decompress(entry)) for entry in entries)
+        for entry in sorted(plain, key=lambda entry: int(entry.number)):
             log.base, log.n_entries = entry.base, entry.number
             log.arrived += entry.arrived
             log.sent |= entry.sent
@@ -194,6 +194,11 @@ class GroupAlerts:
         self._alerts = fold(entries, self._alerts)
         self._entries += entries
         return entries
+
+    def restore(self, alerts: Iterable[Alert]) -> list[Entry]:
+        """Add those of some alerts that are not known, and return their entries."""
+        new = [alert for alert in alerts if alert.key not in self._alerts]
+        return self.append(lambda _: map(state_of, new))
 
     def taken(self) -> list[Entry]:
         """Return the entries since the last call."""
@@ -250,6 +255,24 @@ class Group:
             records += self._messages(entries)
         return records, sent, entries
 
+    def restore(self, written: Iterable[Written]) -> tuple[dict[str, Sent], list[str]]:
+        """Take what another graph has written, where nothing was written since.
+
+        Returns what of it does not follow from the publication, by journey, and the customers to
+        score again for that: a journey may not be there, and an alert not stand, any more.
+        """
+        restored: dict[str, Sent] = {}
+        customers: set[str] = set()
+        stored = self.live_ids()
+        for part in written:
+            new = {j: sent for j, sent in part.sent.items() if j not in self._sent}
+            self._sent |= new
+            restored |= {j: sent for j, sent in new.items() if j not in stored}
+            entries = self._alerts.restore(part.alerts)
+            customers |= {entry["customer_key"] for entry in entries}
+        customers |= {sent.customer_key for sent in restored.values()}
+        return restored, sorted(customers)
+
     def live_ids(self, tables: PublishedTables | None = None) -> dict[str, str]:
         """Return the customer of each journey that may still change, as it is published."""
         rows = (tables or self.base.history).between(JOURNEYS, *self._keys)
@@ -270,7 +293,7 @@ class Group:
         records, written = [], dict[str, Sent]()
         for journey, row in values.items():
             content = value_of(row)
-            sent = Sent(row[CUSTOMER_KEY], hashlib.blake2b(content, digest_size=DIGEST).digest())
+            sent = Sent(row[CUSTOMER_KEY], digest(content))
             if self._sent.get(journey) != sent:
                 records.append(Record(LIVE_ROWS, journey, content))
                 written[journey] = sent
@@ -304,7 +327,7 @@ class Group:
     def _messages(self, entries: Iterable[Entry]) -> list[Record]:
         """Return a message for each alert that has changed, as it is now."""
         alerts = self._alerts.alerts()
-        keys = dict.fromkeys(str(entry["key"]) for entry in entries)
+        keys = dict.fromkeys(str(e["key"]) for e in entries if e["kind"] != RESTORED)
         return [
             Record(ALERTS, key, json.dumps(messages.single(alerts[key])).encode())
             for key in keys
@@ -361,34 +384,37 @@ class Groups:
             return token.partition(":")[0] == str(self.base().publication.number)
 
     def step(
-        self, number: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest
-    ) -> Outcome:
+        self, number: int, token: str, log: ReadLog, arrived: Sequence[Arrived], latest: Latest,
+        written: Sequence[Written] = (),
+    ) -> Outcome:  # fmt: skip
         """Take rows of a group. Raises what reading the store raises."""
         with self._lock:
-            base = self.base()
-            held = self._held.get(number)
+            base, held = self.base(), self._held.get(number)
+            before, again = Log(base.publication.number), list[str]()
             if held is not None and held.token == token and held.base is base:
-                records, sent, entries = held.step(arrived, latest)
-                group, is_anew, kept = held, False, arrived
+                group, kept = held, [*arrived]
             else:
                 before = Log.of(log()) if token else Log()
-                is_anew = before.base != base.publication.number
                 keys = key_range(number, self._n_groups)
                 group = Group(base, self._settings.store, keys, before, self._rules)
+                group.n_entries = before.n_entries
                 kept = [part for part in (*before.arrived, *arrived) if not base.has_read(part)]
-                again = sorted({sent.customer_key for sent in before.sent.values()})
-                records, sent, entries = group.step(kept, latest, again)
-                if is_anew:
-                    records += group.deletions(self._vanished(before.base, group))
-                    sent, entries = group.rest(self._kept_from())
-                else:
-                    kept = arrived
-                group.n_entries = 0 if is_anew else before.n_entries
+                again = [sent.customer_key for sent in before.sent.values()]
+            restored, more = group.restore(written) if written else ({}, [])
+            records, sent, entries = group.step(kept, latest, sorted({*again, *more}))
+            sent = restored | sent
+            if is_anew := before.base != base.publication.number:
+                records += group.deletions(self._vanished(before.base, group))
+                sent, entries = group.rest(self._kept_from())
+                group.n_entries = 0
+            else:
+                kept = [*arrived]
             group.n_entries += 1
             group.token = f"{base.publication.number}:{uuid.uuid4().hex}"
             self._held[number] = group
             entry = LogEntry(group.n_entries, base.publication.number, kept, sent, entries)
-            content = pickle.dumps(entry, pickle.HIGHEST_PROTOCOL)
+            # A bucket file of few rows is mostly names of columns.
+            content = zlib.compress(pickle.dumps(entry, pickle.HIGHEST_PROTOCOL), level=1)
             return Outcome(records, content, is_anew, group.token, group.due)
 
     def _vanished(self, number: int, group: Group) -> dict[str, str]:
@@ -418,6 +444,11 @@ class Groups:
         """Return the time (microseconds) before which alerts that no longer stand are dropped."""
         alerts = self._settings.alerts
         return delta_store.now() - (0 if alerts is None else alerts.keep)
+
+
+def digest(content: bytes) -> bytes:
+    """Return that by which two messages on a journey are told apart."""
+    return hashlib.blake2b(content, digest_size=DIGEST).digest()
 
 
 def value_of(row: Mapping[str, Any]) -> bytes:

@@ -14,7 +14,7 @@ from rejse.pipelines.jobs.changed_parts import is_compatible
 from rejse.pipelines.jobs.stream_values import ALERTS, LIVE_ROWS
 from rejse.pipelines.live.hot_core import NoBaseError
 from rejse.pipelines.live.stream_groups import GroupScorer
-from rejse.pipelines.live.stream_topics import PartitionReader, TopicWriter, unread
+from rejse.pipelines.live.stream_topics import PartitionReader, TopicWriter, WrittenReader, unread
 from rejse.pipelines.store import delta_store
 
 
@@ -61,10 +61,13 @@ class Stream:
         topics = {LIVE_ROWS: self.live_rows, **({ALERTS: self.alerts} if self.alerts else {})}
         options = tuple(sorted(topic_options.checked(dict(self.options)).items()))
         disorder = {name: source.disorder for name, source in settings.sources.items()}
-        stream_graph.run(
-            partitions,
-            PartitionReader(self.config, self.n_groups, disorder),
-            GroupScorer(self.config, self.n_groups),
-            TopicWriter(topics, self.servers, options),
-            beam_args,
+        writer = TopicWriter(topics, self.servers, options)
+        parts = stream_graph.Parts(
+            partitions=partitions,
+            written=writer.partitions(),
+            reader=PartitionReader(self.config, self.n_groups, disorder),
+            restorer=WrittenReader(self.n_groups),
+            scorer=GroupScorer(self.config, self.n_groups),
+            writer=writer,
         )
+        stream_graph.run(parts, beam_args)

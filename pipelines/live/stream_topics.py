@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.alerts import messages
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs.stream_values import Arrived, Latest, Poll, Record
+from rejse.pipelines.jobs.stream_values import (
+    ALERTS,
+    Arrived,
+    Latest,
+    Poll,
+    Record,
+    Sent,
+    Written,
+)
 from rejse.pipelines.live.hot_core import Edge
-from rejse.pipelines.live.stream_groups import groups_of
+from rejse.pipelines.live.stream_groups import digest, groups_of
 from rejse.pipelines.sources import positions, shards
 from rejse.pipelines.sources.kafka import broker
 from rejse.pipelines.sources.kafka.broker import BrokerError
@@ -19,6 +29,8 @@ from rejse.pipelines.sources.kafka.follow import Follower
 from rejse.pipelines.sources.kafka.topics import Topic, TopicShard
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.alerts.ledger import Alert
+from rejse.transforms.columnar.customer_buckets import key_range
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental.shuffle_files import BucketFiles
 from rejse.transforms.incremental.shuffle_media import InMemory, Piece
@@ -139,6 +151,35 @@ class PartitionReader:
         self._followers, self._latest = {}, {}
 
 
+@dataclass(frozen=True)
+class WrittenReader:
+    """Reads what the topics of the stream hold, in the worker to which it travels."""
+
+    n_groups: int
+
+    def written(self, partition: TopicShard) -> Iterator[tuple[int, Written]]:
+        """Yield by group what a partition of live rows or of alerts holds.
+
+        Raises what `broker.messages` raises.
+        """
+        sent: dict[str, Sent] = {}
+        alerts: dict[str, Alert] = {}
+        for message in (message for poll in broker.messages(partition) for message in poll):
+            key = (message.key or b"").decode()
+            if message.value is None:
+                sent.pop(key, None)
+            elif partition.source == ALERTS:
+                alerts[key] = messages.alert_of(json.loads(message.value))
+            else:
+                sent[key] = Sent(json.loads(message.value)["customer_key"], digest(message.value))
+        for group in range(self.n_groups):
+            low, high = key_range(group, self.n_groups)
+            of_group = {j: row for j, row in sent.items() if low <= row.customer_key < high}
+            theirs = [alert for alert in alerts.values() if low <= alert.customer_key < high]
+            if of_group or theirs:
+                yield group, Written(of_group, theirs)
+
+
 @dataclass
 class TopicWriter:
     """Writes messages to the topics of the stream; the client is made with the first.
@@ -154,6 +195,17 @@ class TopicWriter:
     options: tuple[tuple[str, str], ...] = ()
     _producer: Any = None
     _faults: list[Any] = field(default_factory=list)
+
+    def partitions(self) -> list[TopicShard]:
+        """Return the partitions of the topics as they are now; the source is what they hold.
+
+        Raises SourceError where a topic does not exist.
+        """
+        return [
+            partition
+            for name, topic in self.topics.items()
+            for partition in broker.partitions(name, self._topic(topic))
+        ]
 
     def write(self, record: Record) -> None:
         """Take a message. Raises BrokerError where too many wait for their brokers."""
@@ -183,8 +235,10 @@ class TopicWriter:
     def _made(self) -> Any:
         from confluent_kafka import Producer
 
-        topic = Topic("", self.servers, "json", self.options)
-        return broker.client(Producer, "stream", topic, FIXED)[0]
+        return broker.client(Producer, "stream", self._topic(""), FIXED)[0]
+
+    def _topic(self, name: str) -> Topic:
+        return Topic(name, self.servers, "json", self.options)
 
     def _note(self, fault: KafkaError | None, _: Message) -> None:
         if fault is not None:
