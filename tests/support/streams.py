@@ -18,7 +18,7 @@ from apache_beam.testing.test_stream import TestStream
 
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import stream_graph
-from rejse.pipelines.jobs.stream_values import LIVE_ROWS, Arrived, Record
+from rejse.pipelines.jobs.stream_values import LIVE_ROWS, Arrived, Latest, Record
 from rejse.pipelines.live import hot_core, stream_groups, stream_topics
 from rejse.pipelines.live.stream_groups import JOURNEYS, GroupScorer, groups_of, value_of
 from rejse.pipelines.sources.kafka.broker import Message
@@ -99,6 +99,57 @@ def _write(record: Record) -> None:
 
 def _same(element: Any) -> Any:
     return element
+
+
+class Runner:
+    """What a runner keeps of the groups, without Beam, and the messages that they made."""
+
+    def __init__(self, config: Path) -> None:
+        self._config = config
+        self._logs: dict[int, list[bytes]] = {}
+        self._tokens: dict[int, str] = {}
+        self._latest: Latest = {}
+        self._start = 0
+        self.records: list[Record] = []
+
+    def take(self, bundle: Sequence[Line]) -> None:
+        """Let the groups take rows."""
+        groups = groups_of(self._config, N_GROUPS)
+        for given in pieces(bundle, self._start):
+            edge = groups.base().edge
+            for group, arrived in stream_topics.by_group(
+                edge, given, N_GROUPS, self._latest
+            ).items():
+                self.step(group, [arrived] if arrived.rows else [])
+        self._start += len(bundle)
+
+    def step(self, group: int, arrived: Sequence[Arrived] = ()) -> None:
+        """Let a group take rows, or look at its deadlines."""
+        log = self._logs.setdefault(group, [])
+        outcome = GroupScorer(self._config, N_GROUPS).step(
+            group, self._tokens.get(group, ""), lambda: reversed(log), arrived, self._latest
+        )
+        if outcome.is_anew:
+            log.clear()
+        log.append(outcome.entry)
+        self._tokens[group] = outcome.token
+        self.records += outcome.records
+
+    def is_stale(self, group: int) -> bool:
+        """Whether a group follows an earlier publication than the last."""
+        return not GroupScorer(self._config, N_GROUPS).is_current(self._tokens[group])
+
+    def n_entries(self, group: int) -> int:
+        """Entries of a group's log."""
+        return len(self._logs[group])
+
+    def copy(self) -> Runner:
+        """Another runner with the same state."""
+        made = Runner(self._config)
+        made._logs = {group: [*log] for group, log in self._logs.items()}
+        made._tokens, made._latest = {**self._tokens}, {**self._latest}
+        made._start = self._start
+        return made
 
 
 def folded(rows: Mapping[str, Any], records: Iterable[Record]) -> Rows:
