@@ -114,17 +114,33 @@ def streaming(
 
 def checkpoints(url: str) -> Mapping[str, Any]:
     """What Flink says of the checkpoints of the job that runs."""
-    with urllib.request.urlopen(f"{url}/jobs", timeout=10) as answer:
-        jobs = [job["id"] for job in json.load(answer)["jobs"] if job["status"] == "RUNNING"]
+    jobs = running_jobs(url)
     if not jobs:
         return {"state": "no job runs"}
     with urllib.request.urlopen(f"{url}/jobs/{jobs[0]}/checkpoints", timeout=10) as answer:
-        said = json.load(answer)
-    last = said["latest"]["completed"] or {}
+        answered = json.load(answer)
+    last = answered["latest"]["completed"] or {}
     return {
-        "completed": said["counts"]["completed"], "failed": said["counts"]["failed"],
+        "completed": answered["counts"]["completed"], "failed": answered["counts"]["failed"],
         "KB": round(last.get("state_size", 0) / 1e3), "ms": last.get("end_to_end_duration", 0),
     }  # fmt: skip
+
+
+def running_jobs(url: str) -> list[str]:
+    """The jobs that Flink runs."""
+    with urllib.request.urlopen(f"{url}/jobs", timeout=10) as answer:
+        jobs = json.load(answer)["jobs"]
+    return [job["id"] for job in jobs if job["status"] in ("RUNNING", "CANCELLING", "RESTARTING")]
+
+
+def cancel(url: str) -> None:
+    """Cancel what runs, and wait for its end: Beam's job server may leave a job in Flink."""
+    for job in running_jobs(url):
+        urllib.request.urlopen(
+            urllib.request.Request(f"{url}/jobs/{job}?mode=cancel", method="PATCH"), timeout=10
+        ).close()
+    while running_jobs(url):
+        time.sleep(LOOK)
 
 
 def shown(name: str, took: Any) -> str:
@@ -135,10 +151,10 @@ def shown(name: str, took: Any) -> str:
     return f"{name}: p50 {p50:.2f} s, p99 {p99:.2f} s, most {most:.2f} s of {len(took):,} messages"
 
 
-def wait_for_rows(came: Arrivals, since: float, job: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_rows(rows: Arrivals, since: float, job: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a job has written a row. Raises RuntimeError where it does not."""
     end = time.time() + START
-    while not any(at > since for at in reversed(came.times)):
+    while not any(at > since for at in reversed(rows.times)):
         if job.poll() is not None or time.time() > end:
             raise RuntimeError(log.read_text()[-3000:])
         time.sleep(LOOK)
@@ -148,9 +164,9 @@ def measure(
     cluster: Cluster, company: Company, servers: str, given: argparse.Namespace, log: Path
 ) -> None:
     """Run both at a rate, and print what was measured."""
-    seen, is_over, came = Seen(company.next_id), threading.Event(), Arrivals(servers)
+    seen, is_over, rows = Seen(company.next_id), threading.Event(), Arrivals(servers)
     threads = [
-        threading.Thread(target=came.follow, args=(is_over,), daemon=True),
+        threading.Thread(target=rows.follow, args=(is_over,), daemon=True),
         threading.Thread(
             target=watch,
             args=(seen, "announced", Announced(company.store).look, LOOK, is_over),
@@ -170,7 +186,7 @@ def measure(
         producer.daemon = True
         producer.start()
         begun = time.time()
-        wait_for_rows(came, begun, job, log)
+        wait_for_rows(rows, begun, job, log)
         print(f"first live row after {time.time() - begun:.0f} s", flush=True)
         start, reported = time.time() + given.lead, 0.0
         marks: list[tuple[str, float]] = []
@@ -186,6 +202,7 @@ def measure(
                 restart = None
                 first.close()
                 job.wait()
+                cancel(cluster.url)
                 job = first.enter_context(streaming(cluster, company, servers, 1, log))
             if time.time() - reported > REPORT:
                 reported = time.time()
@@ -196,15 +213,15 @@ def measure(
             time.sleep(0.2)
         until = time.time()
         calm = marks[0][1] if marks else until
-        print(shown("stream", came.latencies(seen, start, calm)))
+        print(shown("stream", rows.latencies(seen, start, calm)))
         hot = seen.first.get("announced", {})
         took = [at - seen.produced[n] for n, at in hot.items() if start <= seen.produced[n] < calm]
         print(shown("hot process", np.array(took)))
         ends = [*(at for _, at in marks[1:]), until][: len(marks)]
         for (name, at), end in zip(marks, ends, strict=True):
-            print(f"{name}: {came.silence(at, end):.1f} s without a live row", flush=True)
+            print(f"{name}: {rows.silence(at, end):.1f} s without a live row", flush=True)
         given_up = time.time() + PATIENCE
-        while time.time() < given_up and time.time() - came.times[-1] < 5:
+        while time.time() < given_up and time.time() - rows.times[-1] < 5:
             time.sleep(LOOK)
     for thread in threads:
         thread.join()
