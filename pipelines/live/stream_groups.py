@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rejse.pipelines.alerts import alerting, messages
 from rejse.pipelines.alerts.alerting import Alerting
@@ -72,6 +73,8 @@ LOOK = 1.0
 DIGEST = 12
 #: Kind of an entry that says what is known of an alert already.
 RESTORED = "state"
+#: Column with the clock of the run that made a row.
+KNOWN_AT = "known_at"
 #: Columns that say which run made a row.
 STAMPS = frozenset(column.name for column in STAMP)
 
@@ -263,11 +266,15 @@ class Group:
         """
         restored: dict[str, Sent] = {}
         customers: set[str] = set()
-        stored = self.live_ids()
+        rows = self.base.history.between(JOURNEYS, *self._keys)
+        stored = {
+            row["journey_id"]: Sent(row[CUSTOMER_KEY], digest(value_of(row)))
+            for row in ([] if rows is None else rows.to_pylist())
+        }
         for part in written:
             new = {j: sent for j, sent in part.sent.items() if j not in self._sent}
             self._sent |= new
-            restored |= {j: sent for j, sent in new.items() if j not in stored}
+            restored |= {j: sent for j, sent in new.items() if stored.get(j) != sent}
             entries = self._alerts.restore(part.alerts)
             customers |= {entry["customer_key"] for entry in entries}
         customers |= {sent.customer_key for sent in restored.values()}
@@ -311,6 +318,24 @@ class Group:
         self._sent |= {journey: Sent(customer, None) for journey, customer in unwritten.items()}
         return [Record(LIVE_ROWS, journey, None) for journey in unwritten]
 
+    def published_since(self, at: int) -> list[Record]:
+        """Return the rows that runs have published since a time, where others were written.
+
+        A run may have rescored customers of whom no row came, such as those with a deadline.
+        """
+        rows = self.base.history.between(JOURNEYS, *self._keys)
+        if rows is None:
+            return []
+        is_new = pc.greater(rows.column(KNOWN_AT).cast(pa.int64()), at)
+        records = []
+        for row in rows.filter(is_new).to_pylist():
+            content = value_of(row)
+            journey, sent = row["journey_id"], Sent(row[CUSTOMER_KEY], digest(content))
+            if row[CUSTOMER_KEY] not in self._new and self._sent.get(journey) != sent:
+                self._sent[journey] = sent
+                records.append(Record(LIVE_ROWS, journey, content))
+        return records
+
     def rest(self, since: int) -> tuple[dict[str, Sent], list[Entry]]:
         """Return what a log that begins anew says: nothing that follows from the publication.
 
@@ -343,7 +368,7 @@ class Groups:
         self._held: dict[int, Group] = {}
         self._row_groups = RowGroups(hot_core.HISTORY_BYTES)
         self._base: Base | None = None
-        self._earlier: dict[int, PublishedTables | None] = {}
+        self._earlier: dict[int, Publication | None] = {}
         self._looked_at = 0.0
         self._lock = threading.RLock()
         self._scratch = Path(tempfile.mkdtemp(prefix="rejse-stream-"))
@@ -405,6 +430,7 @@ class Groups:
             sent = restored | sent
             if is_anew := before.base != base.publication.number:
                 records += group.deletions(self._vanished(before.base, group))
+                records += group.published_since(self._published_at(before.base))
                 sent, entries = group.rest(self._kept_from())
                 group.n_entries = 0
             else:
@@ -425,19 +451,23 @@ class Groups:
         if number == 0:
             return {}
         try:
-            earlier = self._tables(number)
-            ids = {} if earlier is None else group.live_ids(earlier)
+            earlier = self._publication(number)
+            if earlier is None:
+                return {}
+            ids = group.live_ids(published(self._settings.store, earlier))
         except (FileNotFoundError, StoreDamagedError):
             return {}
         return {journey: ids[journey] for journey in ids.keys() - group.live_ids()}
 
-    def _tables(self, number: int) -> PublishedTables | None:
+    def _published_at(self, number: int) -> int:
+        """Return when an earlier publication was made (microseconds); now where none knows."""
+        earlier = self._publication(number)
+        return delta_store.now() if earlier is None else earlier.published_at
+
+    def _publication(self, number: int) -> Publication | None:
         if number not in self._earlier:
-            publications = delta_store.listed(self._settings.store)
-            tables = (
-                published(self._settings.store, p) for p in publications if p.number == number
-            )
-            self._earlier = {number: next(tables, None)}
+            listed = delta_store.listed(self._settings.store)
+            self._earlier = {number: next((p for p in listed if p.number == number), None)}
         return self._earlier[number]
 
     def _kept_from(self) -> int:

@@ -48,6 +48,8 @@ REPORT = 30.0
 #: Seconds in which a job must write its first row.
 START = 240.0
 LIVE_ROWS = "rejse.live"
+#: Seconds without a row after which a stream has nothing to say, and most to wait for that.
+QUIET, SETTLED = 15.0, 60.0
 
 
 @dataclass
@@ -151,6 +153,12 @@ def shown(name: str, took: Any) -> str:
     return f"{name}: p50 {p50:.2f} s, p99 {p99:.2f} s, most {most:.2f} s of {len(took):,} messages"
 
 
+def produce(company: Company, seen: Seen, rate: float, enough: threading.Event) -> None:
+    """Produce messages at a rate until there are enough."""
+    while not enough.is_set():
+        company.produce(seen, rate, seconds=1)
+
+
 def wait_for_rows(rows: Arrivals, since: float, job: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until a job has written a row. Raises RuntimeError where it does not."""
     end = time.time() + START
@@ -181,9 +189,10 @@ def measure(
         job = first.enter_context(streaming(cluster, company, servers, 2, log))
         for thread in threads:
             thread.start()
-        total = given.seconds + START
-        producer = threading.Thread(target=company.produce, args=(seen, given.rate, total))
-        producer.daemon = True
+        enough = threading.Event()
+        producer = threading.Thread(
+            target=produce, args=(company, seen, given.rate, enough), daemon=True
+        )
         producer.start()
         begun = time.time()
         wait_for_rows(rows, begun, job, log)
@@ -212,6 +221,8 @@ def measure(
                 raise RuntimeError(log.read_text()[-3000:])
             time.sleep(0.2)
         until = time.time()
+        enough.set()
+        producer.join()
         calm = marks[0][1] if marks else until
         print(shown("stream", rows.latencies(seen, start, calm)))
         hot = seen.first.get("announced", {})
@@ -220,9 +231,13 @@ def measure(
         ends = [*(at for _, at in marks[1:]), until][: len(marks)]
         for (name, at), end in zip(marks, ends, strict=True):
             print(f"{name}: {rows.silence(at, end):.1f} s without a live row", flush=True)
-        given_up = time.time() + PATIENCE
-        while time.time() < given_up and time.time() - rows.times[-1] < 5:
+        # All is published once more, and the stream sees that.
+        given_up = time.time() + SETTLED + PATIENCE
+        while (
+            time.time() < given_up and time.time() - max(until + PATIENCE, rows.times[-1]) < QUIET
+        ):
             time.sleep(LOOK)
+        cancel(cluster.url)
     for thread in threads:
         thread.join()
 
