@@ -21,7 +21,7 @@ def lines(arrivals: Arrivals, part: int) -> list[Line]:
 
 @pytest.fixture
 def arrivals(tmp_path: Path) -> Arrivals:
-    made = Arrivals([strategies.many_felt(3, 20)], tmp_path, PARTS, "wholly shuffled", 3)
+    made = Arrivals([strategies.many_felt(3, 8)], tmp_path, PARTS, "wholly shuffled", 3)
     made.arrive(0)
     made.run(is_last=False)
     return made

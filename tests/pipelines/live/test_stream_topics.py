@@ -21,8 +21,6 @@ from tests.support.installation import NEW_YEAR
 from tests.support.kafka_broker import Broker
 from tests.support.kafka_topics import MessageArrivals, Topics
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Broker]:
