@@ -10,11 +10,11 @@ who was erased meanwhile comes back.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -38,8 +38,8 @@ from rejse.transforms.journeys.watermarks import least
 from rejse.transforms.schema.registry import LIVE
 
 LOG = logging.getLogger(__name__)
-#: First digits of the keys of customers whose published rows are looked at together.
-PARTS = "0123456789abcdef"
+#: Ranges of the keys of customers whose published rows are looked at together.
+PARTS = tuple((digit, f"{digit}~") for digit in "0123456789abcdef")
 #: Seconds after a failure of the ledger.
 PAUSE = 1.0
 #: Publications after which a journey that is in none of them is taken to be gone. What a step saw
@@ -56,15 +56,30 @@ class Step(NamedTuple):
     watermark: int
 
 
+class Entries(Protocol):
+    """What keeps the entries of alerts: the ledger of a store, or a part of it in memory."""
+
+    def alerts(self) -> Mapping[str, Alert]:
+        """Return all alerts by key."""
+
+    def append(self, make: Callable[[dict[str, Alert]], Iterable[Entry]]) -> Sequence[Entry]:
+        """Append the entries that are made of the alerts so far, and return them."""
+
+
 class Alerting:
     """Rules on the steps of a hot loop; what fires is in the ledger when `look` returns."""
 
     def __init__(
-        self, store: Path, rules: Mapping[str, Rule], clock: Callable[[], int] = delta_store.now
+        self,
+        store: Path,
+        evaluator: Evaluator,
+        ledger: Entries,
+        clock: Callable[[], int] = delta_store.now,
+        parts: Sequence[tuple[str, str]] = PARTS,
     ) -> None:
-        """Bind the rules. Raises SettingsError for an invalid one."""
+        """Look at the customers whose keys are in any of the ranges [low, high) of `parts`."""
         self._store, self._clock = store, clock
-        self._evaluator, self._ledger = Evaluator(rules), Ledger(store)
+        self._evaluator, self._ledger, self._parts = evaluator, ledger, parts
         self._base = 0
         self._waiting: dict[str, list[Match]] = {}
         self._seen_on: dict[str, int] = {}
@@ -98,10 +113,10 @@ class Alerting:
         wanted = {
             name: columns for name, columns in self._evaluator.tables.items() if name.endswith(LIVE)
         }
-        for digit in PARTS:
+        for low, high in self._parts:
             tables = {}
             for name, columns in wanted.items():
-                rows = history.between(name, digit, f"{digit}~")
+                rows = history.between(name, low, high)
                 if rows is not None:
                     kept = pc.invert(pc.is_in(keys_of(rows), value_set=apart))
                     tables[name] = rows.select(columns).filter(kept)
@@ -145,6 +160,12 @@ class Alerting:
                 (due if holds else later).append(match)
             self._waiting[key] = later
         return due
+
+    @property
+    def holds_next(self) -> int | None:
+        """Return the earliest watermark from which a match holds that waits; None without."""
+        waiting = (m.holds_from for of in self._waiting.values() for m in of)
+        return min((at for at in waiting if at is not None), default=None)
 
     def _lost(self, base: Publication, history: PublishedTables) -> set[str]:
         """Return the journeys of standing alerts that have not been there for long."""
@@ -245,7 +266,12 @@ def receivers(settings: AlertSettings) -> dict[str, Receiver]:
 
 def of(store: Path, settings: AlertSettings) -> Alerting:
     """Return the alerts of a hot loop on a store. Raises SettingsError."""
-    return Alerting(store, {name: Rule(script) for name, script in settings.scripts().items()})
+    return Alerting(store, evaluator(settings), Ledger(store))
+
+
+def evaluator(settings: AlertSettings) -> Evaluator:
+    """Return the rules, ready to be asked. Raises SettingsError."""
+    return Evaluator({name: Rule(script) for name, script in settings.scripts().items()})
 
 
 def couriers(store: Path, settings: AlertSettings) -> list[Courier]:

@@ -7,11 +7,12 @@ it is delivered. A summary is made of messages that have their own.
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Any
 
 from rejse.transforms.alerts.ledger import FACTS, Alert
 from rejse.transforms.alerts.schedule import Parcel
-from rejse.transforms.schema.moments import moment
+from rejse.transforms.schema.moments import micros, moment
 
 SOURCE = "/rejse/alerts"
 Message = dict[str, Any]
@@ -20,7 +21,7 @@ Message = dict[str, Any]
 def of(parcel: Parcel) -> Message:
     """Return the message of a parcel."""
     if not parcel.is_summary:
-        return _single(parcel.alerts[0])
+        return single(parcel.alerts[0])
     parts = [{"id": alert.message(), **_data(alert)} for alert in parcel.alerts]
     joined = "\x1f".join(part["id"] for part in parts)
     return _event(
@@ -31,10 +32,24 @@ def of(parcel: Parcel) -> Message:
     )
 
 
-def _single(alert: Alert) -> Message:
+def single(alert: Alert) -> Message:
+    """Return the message on one alert."""
     kind = "fired" if alert.n_announced == 1 else "restored" if alert.is_standing else "withdrawn"
     event = _event(alert.message(), kind, alert.changed_at, _data(alert))
     return {**event, "subject": alert.journey_id}
+
+
+def alert_of(message: Message) -> Alert:
+    """Return the alert that a message on one alert is about, as far as it says."""
+    data, at = message["data"], micros(datetime.fromisoformat(message["time"]))
+    key, _, number = message["id"].rpartition(".")
+    is_withdrawn = message["type"].endswith(".withdrawn")
+    return Alert(
+        key, **{name: data[name] for name in FACTS},
+        fired_at=micros(datetime.fromisoformat(data["fired_at"])), base=0,
+        withdrawn_at=at if is_withdrawn else None, withdrawn_because=data.get("because"),
+        n_announced=int(number), changed_at=at,
+    )  # fmt: skip
 
 
 def _event(ident: str, kind: str, at: int, data: Message) -> Message:

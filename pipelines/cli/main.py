@@ -8,7 +8,17 @@ import sys
 import typer
 from typer.models import CommandInfo
 
-from rejse.pipelines.cli import alerts, card, identity, maintain, read, reference, run, setup
+from rejse.pipelines.cli import (
+    alerts,
+    card,
+    identity,
+    maintain,
+    read,
+    reference,
+    run,
+    setup,
+    stream,
+)
 from rejse.pipelines.cli.exit_codes import (
     FAULT,
     INTERRUPTED,
@@ -36,6 +46,7 @@ app.command(context_settings={"allow_extra_args": True})(run.run)
 app.command()(run.repair)
 app.command()(run.reconcile)
 app.command(context_settings={"allow_extra_args": True})(run.live)
+app.command(context_settings={"allow_extra_args": True})(stream.stream)
 app.command()(read.status)
 app.command()(alerts.alerts)
 app.command()(read.sql)

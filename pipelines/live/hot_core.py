@@ -10,8 +10,9 @@ begins on that, and reads again what came after it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,16 +37,16 @@ from rejse.pipelines.store.staged_file import FIRST_KEY, LAST_KEY
 from rejse.pipelines.store.state_reader import keys_of
 from rejse.pipelines.store.warm_tables import RowGroups, WarmTables
 from rejse.transforms.columnar import encoded_tables
-from rejse.transforms.columnar.arrays import Bools, arrow, flat, sorted_distinct
+from rejse.transforms.columnar.arrays import Bools, arrow, flat, sorted_distinct, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import rows_to_publish
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.incremental import cross_customer_ids
-from rejse.transforms.incremental.input_kinds import INPUTS
+from rejse.transforms.incremental.input_kinds import INPUTS, LatestTimes
 from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.shuffle_media import InMemory
 from rejse.transforms.incremental.table_rows import REPLACED
-from rejse.transforms.journeys.watermarks import Delivery
+from rejse.transforms.journeys.watermarks import Delivery, least, passed
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.scoring import pending
 from rejse.transforms.steps import KEPT, LATEST
@@ -72,6 +73,17 @@ def warm(
     Raises:
         NoBaseError: there is none, or it was made under other rules, mappings or tables.
     """
+    base, plan, history = open_base(settings, scratch, now, groups)
+    return base, HotCore(plan, history)
+
+
+def open_base(
+    settings: Settings, scratch: Path, now: int, groups: RowGroups | None = None
+) -> tuple[Publication, Plan, WarmTables]:
+    """Return the last publication, the plan of what is added to it, and its tables.
+
+    Arguments and errors are those of `warm`.
+    """
     base = delta_store.latest(settings.store)
     if base is None or not is_compatible(settings, base) or base.config_version != settings.version:
         raise NoBaseError("expected a publication under this configuration; `rejse run` makes it")
@@ -85,8 +97,7 @@ def warm(
     groups = RowGroups(HISTORY_BYTES) if groups is None else groups
     groups.keep({tables.store / file.path for files in tables.files.values() for file in files})
     history = WarmTables(tables.store, tables.files, groups)
-    plan = replace(plan_graph(settings, increment, scratch), archived=frozenset())
-    return base, HotCore(plan, history)
+    return base, replace(plan_graph(settings, increment, scratch), archived=frozenset()), history
 
 
 @dataclass(frozen=True)
@@ -102,15 +113,11 @@ class Touched:
     tables: Mapping[str, pa.Table]
 
 
-class HotCore:
-    """Rows since a publication, and what they make of their customers."""
+class Edge:
+    """The chains of the graph from pieces of files to accepted rows, ready in this process."""
 
-    def __init__(self, plan: Plan, history: WarmTables) -> None:
-        """Take the plan of an increment without pieces of files, and what is published."""
-        self.history = history
-        self._plan, self._merger = plan, replace(plan.merger, state=history)
-        self._core, self._retain = graph.core(plan), graph.retain(plan)
-        self._stage = Stage(plan)
+    def __init__(self, plan: Plan) -> None:
+        """Take the plan of an increment without pieces of files."""
         self._ingest_of: dict[str, Ingest] = {}
         for kind, mappings in plan.mappings.items():
             steps = ingest(plan, InMemory(), kind, mappings)
@@ -118,33 +125,13 @@ class HotCore:
                 step.setup()
                 step.start_bundle()
             self._ingest_of |= dict.fromkeys(mappings, steps)
-        self._rows = {kind: RowsSince() for kind in INPUTS}
-        self._ids = ContestedIds(plan.salt, plan.known)
-        self._latest: dict[tuple[str, Delivery], int] = {}
-        self._pending = history.between(pending.PENDING.name, FIRST_KEY, LAST_KEY)
 
-    @property
-    def watermarks(self) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the watermark of each source of interactions, and of each source of answers."""
-        return self._plan.clocks.of(self._latest)
-
-    def step(self, shards: Iterable[Shard] = ()) -> Touched:
-        """Take rows of pieces of files; return what they, and passed deadlines, change."""
-        keys: list[pa.Array] = []
-        for kind, rows in self._read(shards).items():
-            self._rows[kind].add(rows)
-            keys += [keys_of(rows), *self._contested(kind, rows)]
-        watermarks = self.watermarks
-        if self._pending is not None:
-            lateness = self._plan.rules.windows.lateness
-            keys.append(pending.due(self._pending, *watermarks, lateness))
-        customers = sorted_distinct(pa.concat_arrays([text([]), *keys]))
-        return Touched(customers, self._score(customers, watermarks) if len(customers) else {})
-
-    def _read(self, shards: Iterable[Shard]) -> dict[str, pa.Table]:
-        """Return the accepted rows of pieces of files by kind of input, all of them or none."""
+    def read(
+        self, shards: Iterable[Shard]
+    ) -> tuple[dict[str, list[pa.RecordBatch]], dict[tuple[str, Delivery], int]]:
+        """Return the accepted rows of pieces of files by kind of input, and latest times."""
         batches: dict[str, list[pa.RecordBatch]] = {}
-        latest = dict(self._latest)
+        latest: dict[tuple[str, Delivery], int] = {}
         for shard in shards:
             steps = self._ingest_of[shard.source]
             for name, value in run_chain(steps.chain, shard):
@@ -152,8 +139,75 @@ class HotCore:
                     batches.setdefault(steps.kind, []).append(value)
                 elif name == LATEST:
                     keep_latest(latest, [value])
-        self._latest = latest
-        return {kind: _table(kind, of_kind) for kind, of_kind in batches.items()}
+        return batches, latest
+
+
+class HotCore:
+    """Rows since a publication, and what they make of their customers."""
+
+    def __init__(
+        self, plan: Plan, history: WarmTables, keys: tuple[str, str] = (FIRST_KEY, LAST_KEY)
+    ) -> None:
+        """Take the plan of an increment without pieces of files, and what is published.
+
+        Its customers are those with keys in [first, last) of `keys`.
+        """
+        self.history = history
+        self._plan, self._merger = plan, replace(plan.merger, state=history)
+        self._core, self._retain = graph.core(plan), graph.retain(plan)
+        self._stage = Stage(plan)
+        self._rows = {kind: RowsSince() for kind in INPUTS}
+        self._ids = ContestedIds(plan.salt, plan.known)
+        self._latest: dict[tuple[str, Delivery], int] = {}
+        self._pending = history.between(pending.PENDING.name, *keys)
+
+    @property
+    def watermarks(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the watermark of each source of interactions, and of each source of answers."""
+        return self._plan.clocks.of(self._latest)
+
+    @property
+    def next_deadline(self) -> int | None:
+        """Return the earliest deadline that the watermark of all events has not passed.
+
+        None where nobody waits for one.
+        """
+        if self._pending is None:
+            return None
+        until = values(self._pending.column("until"))
+        lateness = self._plan.rules.windows.lateness
+        open_ = until[~passed(until, least(self.watermarks[0]), lateness)]
+        return int(open_.min()) if len(open_) else None
+
+    @cached_property
+    def _edge(self) -> Edge:
+        return Edge(self._plan)
+
+    def step(self, shards: Iterable[Shard] = ()) -> Touched:
+        """Take rows of pieces of files; return what they, and passed deadlines, change."""
+        shards = tuple(shards)
+        batches, latest = self._edge.read(shards) if shards else ({}, {})
+        return self.take({kind: _table(kind, of_kind) for kind, of_kind in batches.items()}, latest)
+
+    def take(
+        self, accepted: Mapping[str, pa.Table], latest: LatestTimes, again: Sequence[str] = ()
+    ) -> Touched:
+        """Take accepted rows by kind of input, and latest times; return what they, and passed
+        deadlines, change.
+
+        The customers with keys `again` are scored too.
+        """
+        keep_latest(self._latest, latest.items())
+        keys: list[pa.Array] = [text(again)]
+        for kind, rows in accepted.items():
+            self._rows[kind].add(rows)
+            keys += [keys_of(rows), *self._contested(kind, rows)]
+        watermarks = self.watermarks
+        if self._pending is not None:
+            lateness = self._plan.rules.windows.lateness
+            keys.append(pending.due(self._pending, *watermarks, lateness))
+        customers = sorted_distinct(pa.concat_arrays(keys))
+        return Touched(customers, self._score(customers, watermarks) if len(customers) else {})
 
     def _contested(self, kind: str, rows: pa.Table) -> list[pa.Array]:
         """Note the ids of new rows; return the customers who own others than before."""

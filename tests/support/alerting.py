@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.alerts.alerting import Alerting, Step
-from rejse.pipelines.alerts.evaluate import Rule
+from rejse.pipelines.alerts.evaluate import Evaluator, Rule
 from rejse.pipelines.store import alert_ledger
 from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.pipelines.store.delta_store import Publication
@@ -47,7 +47,8 @@ class Watch:
 
     def restart(self) -> None:
         """What a new process has: nothing but the store."""
-        self.alerting = Alerting(self.store, {n: RULES[n] for n in self.rules}, lambda: self.clock)
+        rules = Evaluator({n: RULES[n] for n in self.rules})
+        self.alerting = Alerting(self.store, rules, Ledger(self.store), lambda: self.clock)
 
     def step(self, rows: Rows, customers: Sequence[int] = (1,), until: datetime = START) -> None:
         """A step touched these customers, whose live rows are these now."""

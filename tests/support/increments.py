@@ -100,6 +100,11 @@ class Arrivals:
                 (self._folder / "arrived" / name).write_text("".join(lines[part]), encoding="utf-8")
 
     @property
+    def lines(self) -> dict[str, list[list[str]]]:
+        """Rows as their sources wrote them, by source and part."""
+        return self._lines
+
+    @property
     def has_links(self) -> bool:
         """Whether the transcripts tell of links."""
         return bool(self._links)

@@ -34,9 +34,9 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+listeners=PLAINTEXT://{address}:{port},CONTROLLER://127.0.0.1:{controller},\
 SECURE://127.0.0.1:{secure}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SECURE://127.0.0.1:{secure}
+advertised.listeners=PLAINTEXT://{address}:{port},SECURE://127.0.0.1:{secure}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURE:SASL_SSL
@@ -65,19 +65,21 @@ META = "version=1\ncluster.id=cmVqc2UtdGVzdC1icm9rZQ\nnode.id=1\n"
 class Broker:
     """A broker: `servers` is its address, `secure` that where `reader` must show the `password`.
 
-    The certificate of `secure` is in the file `authority`.
+    The certificate of `secure` is in the file `authority`. In a network of its own a broker may
+    have another address than the loopback.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, address: str = "127.0.0.1") -> None:
         self.folder, self.port, secure = folder, port or free_port(), free_port()
-        self.servers, self.secure = f"127.0.0.1:{self.port}", f"127.0.0.1:{secure}"
+        self._address = address
+        self.servers, self.secure = f"{address}:{self.port}", f"127.0.0.1:{secure}"
         self.password, self.authority = secrets.token_hex(), folder / "server.crt"
         certify(folder)
         (folder / "data").mkdir(parents=True)
         (folder / "data" / "meta.properties").write_text(META)
         text = PROPERTIES.format(
             folder=folder, port=self.port, controller=free_port(), secure=secure,
-            password=self.password,
+            password=self.password, address=address,
         )  # fmt: skip
         (folder / "server.properties").write_text(text)
         self.process: subprocess.Popen[bytes] | None = None
@@ -92,7 +94,7 @@ class Broker:
                 start_new_session=True, preexec_fn=end_with_parent,
             )  # fmt: skip
         end = time.monotonic() + READY
-        while not answers(self.port):
+        while not answers(self.port, self._address):
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise RuntimeError((self.folder / "server.log").read_text()[-2000:])
@@ -107,10 +109,10 @@ class Broker:
 
 
 @contextmanager
-def running(port: int | None = None) -> Iterator[Broker]:
+def running(port: int | None = None, address: str = "127.0.0.1") -> Iterator[Broker]:
     """A broker with a folder of its own, which is removed afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="rejse-kafka-"))
-    broker = Broker(folder, port)
+    broker = Broker(folder, port, address)
     try:
         broker.start()
         yield broker
@@ -147,10 +149,10 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def answers(port: int) -> bool:
-    """Whether somebody listens at a port of the loopback."""
+def answers(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether somebody listens at a port of an address."""
     with socket.socket() as caller:
-        return caller.connect_ex(("127.0.0.1", port)) == 0
+        return caller.connect_ex((address, port)) == 0
 
 
 def main() -> int:

@@ -6,12 +6,14 @@ hub, to whose bridge all others are linked. Makes of them need root, `ip`, `unsh
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support.kafka_broker import end_with_parent
@@ -37,6 +39,12 @@ class Host:
         return subprocess.run(
             self.command(*command), capture_output=True, text=True, check=False, **given
         )
+
+    def enter(self) -> None:
+        """Let this thread, and what it starts from now on, be there (Linux)."""
+        with Path(f"/proc/{self.pid}/ns/net").open("rb") as network:
+            if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), 0):
+                raise OSError(ctypes.get_errno(), "expected to enter a network namespace")
 
     def start(self, *command: str, **given: Any) -> subprocess.Popen[bytes]:
         """Begin a command there, in a session of its own; it ends with this process."""

@@ -33,14 +33,16 @@ class Follower:
         places = [TopicPartition(first.topic.name, p.partition, p.stop) for p in partitions]
         self._consumer.assign(places)
 
-    def look(self) -> list[HeldMessages]:
-        """Return what has come, by partition; it does not wait.
+    def look(self, wait: float = 0) -> list[HeldMessages]:
+        """Return what has come, by partition; where nothing has, wait so many seconds for it.
 
         Raises:
             SourceError: messages were removed before they came.
         """
         received: dict[int, list[Message]] = {}
-        for answer in self._consumer.consume(broker.MESSAGES, timeout=0):
+        answers = self._consumer.consume(1, timeout=wait) if wait else []
+        answers += self._consumer.consume(broker.MESSAGES - len(answers), timeout=0)
+        for answer in answers:
             fault = answer.error()
             if fault is None:
                 received.setdefault(answer.partition(), []).append(broker.message_of(answer))

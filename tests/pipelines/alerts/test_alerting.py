@@ -12,8 +12,9 @@ import pytest
 
 from rejse.pipelines.alerts.alerting import Alerting, AlertThreads, Step
 from rejse.pipelines.alerts.courier import Courier
-from rejse.pipelines.alerts.evaluate import Rule
+from rejse.pipelines.alerts.evaluate import Evaluator, Rule
 from rejse.pipelines.alerts.messages import Message
+from rejse.pipelines.store.alert_ledger import Ledger
 from rejse.sql import Script
 from rejse.transforms.alerts.schedule import Pace
 from tests.support import store_builder
@@ -169,7 +170,9 @@ def test_a_rule_that_fails_stops_no_other_and_withdraws_nothing(
     text = "select journey_id, customer_key, 'e' as opening_event, 'info' as severity, owner,"
     text += " case when state = 'closed' then error('no') else 'so' end as reason from v_journeys"
     rules = {"own": Rule(Script("own", text, {})), "promise_broken": RULES["promise_broken"]}
-    watch.alerting = Alerting(watch.store, rules, lambda: watch.clock)
+    watch.alerting = Alerting(
+        watch.store, Evaluator(rules), Ledger(watch.store), lambda: watch.clock
+    )
     watch.step(promised())
     closed = promised(status="kept", delivered_at=START)
     closed["journeys"][0] |= {"state": "closed", "close_reason": "silence"}
