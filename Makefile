@@ -70,6 +70,7 @@ bench: .venv/ready  ## the same work by rejse and its rivals; what increments an
 	$(BIN)/python -m tests.bench.model build/curve.json
 	$(BIN)/python -m tests.bench.growth --events 1000000 --increments 100 --generations 10 --care 20
 	$(BIN)/python -m tests.bench.latency --events 10
+	$(BIN)/python -m tests.bench.object_store
 	$(BIN)/python -m tests.bench.first_result --events 1000000
 
 soak: .venv/ready  ## laws, transcripts, oracle, kills and mutations on many times as many examples

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.support import company
+from rejse.pipelines.places import place
+from tests.support import company, objects, s3_server
 from tests.support.cli import config, rejse  # noqa: F401 - fixtures
 from tests.support.company import CompanyRun
 from tests.support.law import SOAK
@@ -30,7 +31,8 @@ SLOW = (
     "pipelines/publication/test_as_of", "pipelines/publication/test_audit",
     "pipelines/publication/test_catalogue", "pipelines/publication/test_one_pass",
     "pipelines/publication/test_promise_checks", "pipelines/publication/test_publish",
-    "pipelines/publication/test_query_limits", "pipelines/reporting/test_calibrate",
+    "pipelines/places/", "pipelines/publication/test_query_limits",
+    "pipelines/reporting/test_calibrate",
     "pipelines/reporting/test_explain", "pipelines/reporting/test_link_audit",
     "pipelines/reporting/test_report", "pipelines/runtime/", "pipelines/schedules/",
     "pipelines/sources/test_archived", "pipelines/sources/test_positions",
@@ -47,6 +49,11 @@ SLOW = (
     "transforms/identity/test_case_links", "transforms/identity/test_event_links",
     "transforms/ingest/test_spelling.py::test_all_of_a_person",
     "transforms/scoring/test_calibration",
+)  # fmt: skip
+#: Files and tests of the store that hold for one in a folder and for one on an object store.
+BOTH_FORMS = (
+    "pipelines/publication/test_publish", "pipelines/maintenance/test_vacuum",
+    "pipelines/maintenance/test_compaction", "pipelines/publication/test_as_of",
 )  # fmt: skip
 SLOW_FIXTURES = {"browser", "real_data", "company_run"}
 
@@ -68,6 +75,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         uses = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
         if uses or item.nodeid.removeprefix("tests/").startswith(SLOW):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of `BOTH_FORMS` in both."""
+    if metafunc.definition.nodeid.removeprefix("tests/").startswith(BOTH_FORMS):
+        metafunc.parametrize("form", ["folder", "objects"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Mapping[str, str]]:
+    """An object store; the environment in which it is reached."""
+    with s3_server.running() as environment:
+        os.environ.update(environment)
+        yield environment
+        for name in environment:
+            del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def form(request: pytest.FixtureRequest) -> str:
+    """Where the stores of a test are: in a folder, or on an object store."""
+    chosen = getattr(request, "param", "folder")
+    if chosen == "objects":
+        request.getfixturevalue("s3")
+        paths: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        patch: pytest.MonkeyPatch = request.getfixturevalue("monkeypatch")
+        base = paths.getbasetemp().resolve()
+        patch.setattr(place, "of", objects.lifting(base, place.of))
+    return str(chosen)
 
 
 # What tests write, such as keys, nobody else can read; tests of modes set their own mask.

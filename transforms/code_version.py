@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 
 import rejse.transforms
-from rejse.transforms.errors import RejseError
+from rejse.transforms.errors import MisuseError
 
 #: Folders of code beside this one whose results may travel between workers.
 FOLDERS = ("pipelines", "sql", "transforms")
 SUFFIXES = (".py", ".sql", ".txt")
 
 
-class WorkerVersionError(RejseError):
+class WorkerVersionError(MisuseError):
     """A worker runs other code than the process that planned the work."""
 
 

@@ -224,13 +224,14 @@ class SplitBuckets(Step):
         """Begin files of their own."""
         self._files = BucketFiles(self._medium, self._groups)
 
-    def process(self, batch: pa.RecordBatch) -> Iterable[Output]:
-        """Write the rows of a batch."""
+    def process(self, batch: pa.RecordBatch) -> Iterator[Output]:
+        """Write the rows of a batch; yield (group, piece) of the files that are full."""
         self._files.add(batch)
-        return ()
+        for written in self._files.full():
+            yield Output(KEPT, written)
 
     def finish_bundle(self) -> Iterator[Output]:
-        """Yield (group, piece) of each file."""
+        """Yield (group, piece) of each other file."""
         for written in self._files.close():
             yield Output(KEPT, written)
 

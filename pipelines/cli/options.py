@@ -40,8 +40,11 @@ CONFIG = Path("rejse.toml")
 def settings_in(config: Path) -> Settings:
     """Return the configuration of a file, or of the folder that holds it. Raises SettingsError."""
     from rejse.pipelines.config.settings import load
+    from rejse.pipelines.places import place
 
-    return load(config)
+    settings = load(config)
+    place.of(settings.store).refresh(is_held=False)
+    return settings
 
 
 def duration(option: str, text: str) -> int:

@@ -154,6 +154,32 @@ def report(
         print(written)
 
 
+def export(
+    out: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Its name tells the format: .xes or .jsonocel.")
+    ],
+    config: Config = CONFIG,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Write the steps of all journeys as a log for process mining: XES, or OCEL 2.0 (JSON).
+
+    Identities are pseudonyms; no text goes out.
+
+    Example: [bold]rejse export journeys.xes.gz[/bold]
+    """
+    from rejse.pipelines.cli.terminal import show_json
+    from rejse.pipelines.reporting.event_log import write
+    from rejse.pipelines.runtime import file_modes
+
+    mode = file_modes.file(settings_in(config).store_mode)
+    n_events = write(connect(config, as_of), out, mode)
+    if json:
+        show_json({"file": str(out), "events": n_events})
+    else:
+        print(f"{out}: {n_events:,} events")
+
+
 def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -> None:
     """Propose weights of friction from how journeys ended; it changes nothing.
 

@@ -26,8 +26,15 @@ from pydantic import (
     model_validator,
 )
 
-from rejse.pipelines.config import journey_types, key_file, promise_check_files, topic_options
+from rejse.pipelines.config import (
+    journey_types,
+    key_file,
+    promise_check_files,
+    store_place,
+    topic_options,
+)
 from rejse.pipelines.config.alerts import AlertSettings
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.config.field_types import (
     Decides,
     Duration,
@@ -44,6 +51,7 @@ from rejse.pipelines.config.field_types import (
     placed,
     text_of,
 )
+from rejse.pipelines.config.file_layout import FileLayout
 from rejse.pipelines.config.key_file import KEY_VARIABLE as KEY_VARIABLE
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.config.surveys import SurveySettings
@@ -78,7 +86,7 @@ class Source(Frozen):
     kind: Ingest[Literal["interaction", "experience", "customers", "cases", "owned_products"]] = (
         "interaction"
     )
-    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too. A source has these or a topic.
+    #: Paths or globs: JSON, CSV, Parquet, Excel, XES; gzip, zstd. A source has these or `topic`.
     files: Kept[tuple[str, ...]] = ()
     #: A topic of Kafka; needs `pip install 'rejse[kafka]'`.
     topic: Kept[str | None] = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$", max_length=249)
@@ -96,6 +104,12 @@ class Source(Frozen):
     mapping: Ingest[Place]
     #: File with the frozen raw columns and types.
     schema_file: Ingest[Place] = Field(alias="schema")
+    #: How its CSV files are written.
+    csv: CsvOptions = PLAIN
+    #: Name of the array that holds the rows, where a JSON file is one document.
+    array: Ingest[str | None] = None
+    #: Sheet of an Excel book; without it the first one.
+    sheet: Ingest[str | None] = None
     #: How far out of order its rows come: complete up to its latest time less this.
     disorder: Open[Duration] = 0
     #: It sends nothing more: no journey waits for it.
@@ -109,6 +123,12 @@ class Source(Frozen):
         globs = [value] if isinstance(value, str) else value
         if not isinstance(globs, list | tuple) or not globs:
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
+        for glob in globs:
+            if isinstance(glob, str) and "://" in glob:
+                raise ValueError(
+                    f"expected paths of this machine, came {glob}; rejse reads no object store as a"
+                    " source: copy its files to a folder, or mount it"
+                )
         return tuple(str(placed(glob, info)) for glob in globs)
 
     @field_validator("options", mode="before")
@@ -128,6 +148,11 @@ class Source(Frozen):
             raise ValueError(f"expected `topic` with {', '.join(strange)}, came `files`")
         return self
 
+    @property
+    def layout(self) -> FileLayout:
+        """Return how its files are laid out."""
+        return FileLayout(self.csv, self.array, self.sheet)
+
     def mapping_text(self) -> str:
         """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
@@ -135,8 +160,10 @@ class Source(Frozen):
     def fingerprint_inputs(self) -> dict[str, Any]:
         """Return all that results depend on, except its files or messages. Raises SettingsError."""
         idle = {} if self.topic is None else {"idle": self.idle}
+        layout = {"csv": self.csv.given(), "array": self.array, "sheet": self.sheet}
         return {
             **idle,
+            **{name: given for name, given in layout.items() if given},
             "kind": self.kind,
             "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -295,7 +322,8 @@ class Settings(Frozen):
     """
 
     root: Kept[Path]
-    #: Folder of the store; or a table with `path` and `mode`.
+    #: Folder of the store, or the address of one on an object store; or a table with `path`,
+    #: `mode` and, for an address, `local`: the folder of this machine for what is private.
     store: Kept[Place] = Field(default=Path("store"), validate_default=True)
     #: `private`: its owner reads it (0700). `group`: accounts of one group do (2770).
     store_mode: Kept[Mode] = "private"
@@ -323,14 +351,17 @@ class Settings(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_store(cls, value: Any) -> Any:
+    def _with_store(cls, value: Any, info: ValidationInfo) -> Any:
         store = value.get("store") if isinstance(value, dict) else None
+        if isinstance(store, str):
+            return {**value, "store": store_place.folder(store, None, info)}
         if not isinstance(store, dict):
             return value
-        if strange := sorted(store.keys() - {"path", "mode"}):
-            raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
+        if strange := sorted(store.keys() - {"path", "mode", "local"}):
+            raise ValueError(f"store: expected path, mode and local, came {', '.join(strange)}")
         path, mode = store.get("path", "store"), store.get("mode", "private")
-        return {**value, "store": path, "store_mode": mode}
+        folder = store_place.folder(path, store.get("local"), info)
+        return {**value, "store": folder, "store_mode": mode}
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -351,6 +382,17 @@ class Settings(Frozen):
             if not 0 < weight <= 0.95:
                 raise ValueError(f"{kind}: expected a weight in (0, 0.95], came {weight}")
         return value
+
+    @model_validator(mode="after")
+    def _with_private_folder(self) -> Settings:
+        private = {
+            "keep_quarantine = 0": self.keep_quarantine > 0,
+            'texts.keep = "dropped"': self.texts.keep != "dropped",
+            "no archive = true of a source": bool(self.archived),
+            "no [alerts]": self.alerts is not None,
+        }
+        store_place.refuse_private(self.store, [setting for setting, on in private.items() if on])
+        return self
 
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Return the sources of a kind, by name."""
@@ -438,11 +480,11 @@ class Settings(Frozen):
     def source_versions(self) -> dict[str, str]:
         """Hash by source of what its accepted rows depend on."""
         texts = {"experience": self._fingerprint_inputs["texts"]}
-        decisive = ("kind", "mapping", "schema")
+        decisive = ("kind", "mapping", "schema", "csv", "array", "sheet")
         return {
             name: digest(
                 {
-                    **{part: inputs[part] for part in decisive},
+                    **{part: inputs[part] for part in decisive if part in inputs},
                     "texts": texts.get(inputs["kind"]),
                 }
             )
@@ -478,7 +520,7 @@ def _nearest(place: list[str]) -> str:
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
-        "alerts": AlertSettings,
+        "alerts": AlertSettings, "csv": CsvOptions,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

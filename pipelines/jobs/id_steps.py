@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -40,21 +40,26 @@ class ToIds(Step):
         """Begin files of their own."""
         self._files, self._late = self._writer(), self._writer()
 
-    def process(self, batch: pa.RecordBatch | pa.Table) -> Iterable[Output]:
-        """Write the records of a batch."""
+    def process(self, batch: pa.RecordBatch | pa.Table) -> Iterator[Output]:
+        """Write the records of a batch; yield ((kind, part), piece) of the files that are full."""
         late = None if self._merger is None else self._merger.is_late(batch)
         if late is None or not late.any():
             self._files.add(batch)
-            return ()
-        for files, rows in ((self._files, ~late), (self._late, late)):
-            if rows.any():
-                files.add(batch.filter(arrow(rows)))
-        return ()
+        else:
+            for files, rows in ((self._files, ~late), (self._late, late)):
+                if rows.any():
+                    files.add(batch.filter(arrow(rows)))
+        yield from self._written(IdFiles.full)
 
     def finish_bundle(self) -> Iterator[Output]:
-        """Yield ((kind, part), piece) of each file."""
+        """Yield ((kind, part), piece) of each other file."""
+        yield from self._written(IdFiles.close)
+
+    def _written(
+        self, finish: Callable[[IdFiles], Iterator[tuple[int, Piece]]]
+    ) -> Iterator[Output]:
         for kind, files in ((self._kind, self._files), (LATE, self._late)):
-            for part, piece in files.close():
+            for part, piece in finish(files):
                 yield Output(KEPT, ((kind, part), piece))
 
 

@@ -125,8 +125,9 @@ class GraphWorker(SplittingWorker):
                 step.start_bundle()
         for output in run_chain(steps.chain, shard):
             if output.name == KEPT:
-                steps.ids.process(output.value)
-                steps.buckets.process(output.value)
+                self._keep_pieces(
+                    steps.kind, steps.ids.process(output.value), steps.buckets.process(output.value)
+                )
             else:
                 self._keep(output)
 
@@ -136,7 +137,7 @@ class GraphWorker(SplittingWorker):
         ids = ToIds("interaction", self._plan, self._medium)
         ids.start_bundle()
         for released in release.process(group):
-            ids.process(released.value)
+            self._ingested.ids += (output.value for output in ids.process(released.value))
         self._ingested.ids += (output.value for output in ids.finish_bundle())
 
     def finish_ingest(self) -> Ingested:
@@ -173,15 +174,17 @@ class GraphWorker(SplittingWorker):
     def _close_bundle(self) -> None:
         if self._open is None:
             return
-        kind = self._open.kind
         for step in self._open.chain:
             for output in step.finish_bundle():
                 self._keep(output)
-        self._ingested.ids += (output.value for output in self._open.ids.finish_bundle())
-        for output in self._open.buckets.finish_bundle():
-            group, piece = output.value
-            self._ingested.buckets.append((kind, group, piece))
+        self._keep_pieces(
+            self._open.kind, self._open.ids.finish_bundle(), self._open.buckets.finish_bundle()
+        )
         self._open = None
+
+    def _keep_pieces(self, kind: str, ids: Iterable[Output], buckets: Iterable[Output]) -> None:
+        self._ingested.ids += (output.value for output in ids)
+        self._ingested.buckets += ((kind, *output.value) for output in buckets)
 
     def _keep(self, output: Output) -> None:
         name, value = output

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +17,8 @@ from rejse.pipelines.publication.writing import SCRATCH
 from rejse.pipelines.runtime import file_modes, signals
 
 Progress = Callable[[str], None]
-PROGRESS_FILE = "progress"
+#: How the files begin in which processes say how far they are.
+PROGRESS = "progress-"
 #: Seconds between two looks at the progress.
 INTERVAL = 0.3
 
@@ -35,9 +39,22 @@ def scratch_folder(store: Path, run_id: str) -> Iterator[Path]:
 
 
 def report(folder: Path, step: Literal["read", "scored"], rows: int) -> None:
-    """Add rows to the progress of a step, from whatever process does it."""
-    with (folder / PROGRESS_FILE).open("a", encoding="utf-8") as out:
-        out.write(f"{step} {rows}\n")
+    """Add rows to the progress of a step, from whatever process of whatever machine does it.
+
+    Raises FileNotFoundError where the run has ended: a job of a cluster may outlive it.
+    """
+    path, sums = _own_progress(folder, os.getpid())
+    sums[step] += rows
+    path.write_text("".join(f"{name} {n}\n" for name, n in sums.items()), encoding="utf-8")
+
+
+@lru_cache(maxsize=4)
+def _own_progress(folder: Path, pid: int) -> tuple[Path, Counter[str]]:
+    """Return the file of a process, whose lines only it writes, and what it has done so far.
+
+    Appending to one file would mix lines where several machines share a folder.
+    """
+    return folder / f"{PROGRESS}{uuid.uuid4().hex}", Counter()
 
 
 @contextmanager
@@ -67,8 +84,7 @@ def watched(folder: Path, progress: Progress | None, n_stored: int = 0) -> Itera
 def _so_far(folder: Path, n_stored: int) -> str:
     """Return the progress in words."""
     sums: Counter[str] = Counter()
-    path = folder / PROGRESS_FILE
-    if path.exists():
+    for path in folder.glob(f"{PROGRESS}*"):
         for line in path.read_text(encoding="utf-8").splitlines():
             step, _, rows = line.partition(" ")
             if rows.isdigit():  # the last line may be written just now

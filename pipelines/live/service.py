@@ -16,7 +16,7 @@ from rejse.pipelines.live import hot_process, http_process, http_server, open_te
 from rejse.pipelines.live.publishing_loop import Loop, Pace
 from rejse.pipelines.live.side_process import SideProcess
 from rejse.pipelines.runtime import service_manager
-from rejse.pipelines.store import delta_store
+from rejse.pipelines.store import delta_store, lock
 
 LOG = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Service:
         """Return the processes beside the loop, by name."""
         beside = {}
         if self.look_every:
+            lock.refuse_hot(self.settings.store)  # before the work
             beside["the hot core"] = hot_process.beside(self.config, self.look_every)
         if self.http is not None:
             token_file = self.settings.token_file

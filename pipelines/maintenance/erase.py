@@ -34,6 +34,7 @@ from rejse.pipelines.config.retention import JOURNEYS
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.maintenance import archived_messages
 from rejse.pipelines.maintenance import vacuum as cleaning
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import audit, overlay, publish
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources.kafka import archive_folder
@@ -457,11 +458,12 @@ def _clean(store: Path) -> tuple[int, int]:
     )
     reports = sorted((store / audit.FOLDER).glob("*.json"))  # they name rows; also of failed runs
     sizes = [path.stat().st_size for path in reports]
-    for path in reports:
-        path.unlink()
+    at = place.of(store)
+    at.remove(reports)
     needed = {*publications[-1].versions, PUBLICATIONS.name}
     for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
         if (folder / "_delta_log").is_dir() and folder.name not in needed:
+            at.remove(path for path in folder.rglob("*") if path.is_file())
             shutil.rmtree(folder)
     index_folders.tidy(store)
     return len(vacuumed.files) + len(reports), vacuumed.bytes + sum(sizes)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import audit, catalogue, catalogue_cache, publish
 from rejse.pipelines.store import delta_log, index_folders
 from rejse.pipelines.store import delta_store as storage
@@ -87,9 +88,7 @@ def _expired(
 
 def _remove(store: Path, removed: Sequence[Path], kept: Sequence[Publication]) -> None:
     """Remove files, catalogues first; shorten logs last, after a checkpoint."""
-    for path in removed:
-        if path.parent.name != delta_log.LOG:
-            path.unlink(missing_ok=True)
+    place.of(store).remove(path for path in removed if path.parent.name != delta_log.LOG)
     for name, at in _oldest(store, kept).items():
         delta_log.shorten(store, name, at)
 

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums, errors
 from rejse.pipelines.store import delta_store as storage
@@ -89,7 +90,7 @@ def _inspect(store: Path, publication: Publication, now: int, progress: Progress
     files_ = [file for files in named.values() for file in files]
     for at, file in enumerate(files_):
         progress(f"{at:,} of {len(files_):,} files, {file.path.partition('/')[0]}")
-        damaged += [Finding(file.path, problem) for problem in _faults(store / file.path, file)]
+        damaged += [Finding(file.path, problem) for problem in _faults(store, file)]
     for table, files in named.items():
         rows, published = sum(file.rows for file in files), publication.rows.get(table)
         if published is not None and rows != published:
@@ -114,13 +115,14 @@ def _versions(store: Path, publication: Publication) -> dict[str, int]:
     return {**publication.versions, storage.PUBLICATIONS: storage.head(store, storage.PUBLICATIONS)}
 
 
-def _faults(path: Path, file: StagedFile) -> Iterator[str]:
+def _faults(store: Path, file: StagedFile) -> Iterator[str]:
     """Yield what is wrong with a file, at most one thing."""
+    path, at = store / file.path, place.of(store)
     try:
         size, recorded = path.stat().st_size, checksums.recorded(path.name)
         if size != file.bytes:
             yield f"expected {file.bytes:,} bytes, came {size:,}"
-        elif recorded is not None and checksums.of(path) != recorded:
+        elif recorded is not None and at.checksum(path, checksums.of) != recorded:
             yield "expected the bytes that were written, came others: the checksum differs"
         elif (rows := _rows(path, is_read=recorded is None)) != file.rows:
             yield f"expected {file.rows:,} rows, came {rows:,}"
@@ -219,6 +221,7 @@ def _note(store: Path, result: Verified) -> bool:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:
             json.dump(note, out)
         draft.replace(store / NOTE)
+        place.of(store).share(NOTE)
         return True
     return False
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.onboarding import time_formats
 from rejse.pipelines.onboarding.personal_words import fold
 from rejse.transforms.schema.contract import CHANNELS
 
@@ -18,18 +19,9 @@ if TYPE_CHECKING:
 VALUES = 2_000
 MISSING = ("?", "null", "none", "n/a", "na", "-", "undefined", "nan", "unknown")
 ENOUGH = 0.95
-_ISO = re.compile(
-    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
-)
-_ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
-_SLASHED = re.compile(
-    r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s*[AaPp][Mm])?)?"
-)
-_EPOCH = {
-    10: ("s", "to_timestamp({0})"),
-    13: ("ms", "to_timestamp({0} / 1e3)"),
-    16: ("us", "to_timestamp({0} / 1e6)"),
-}
+_ZONE = re.compile(r"(?:Z|[A-Z]{3,4}|[A-Z][a-z]+/[A-Za-z_/]+|[+-]\d\d(?::?\d\d)?)$")
+#: The half of the day, which is no zone.
+_HALF = re.compile(r"\s*[AaPp][Mm]$")
 #: Personal data anywhere in a value (RE2), looked for in all rows of a sample: mail addresses,
 #: page addresses with a query, tokens.
 PERSONAL = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s"
@@ -116,7 +108,7 @@ class Profile:
         """Return whether it holds times of which none names its zone."""
         if str(self.kind).startswith("timestamp"):
             return "tz=" not in str(self.kind)
-        clocks = [text.strip() for text in self.texts if ":" in text]
+        clocks = [_HALF.sub("", text.strip()) for text in self.texts if ":" in text]
         return bool(clocks) and not any(_ZONE.search(text) for text in clocks)
 
     def _share(self, test: Any) -> float:
@@ -132,42 +124,9 @@ class Profile:
         given = quoted
         if self.missing is not None:
             given = f"nullif({quoted}, '{self.missing}')"
-        return self._iso(given) or self._epoch(given) or self._slashed(given)
-
-    def _iso(self, given: str) -> tuple[str, str] | None:
-        if self._share(lambda text: bool(_ISO.fullmatch(text.strip()))) < ENOUGH:
-            return None
-        return f"cast({given} as timestamptz)", f"values such as {self.texts[0]}"
-
-    def _epoch(self, given: str) -> tuple[str, str] | None:
-        whole = [text.partition(".")[0] for text in self.texts]
-        digits = Counter(len(text) for text in whole if text.isdigit())
-        if not digits:
-            return None
-        length, n = digits.most_common(1)[0]
-        # 10 digits are seconds since 2001, 13 and 16 the same in milli- and microseconds.
-        if length not in _EPOCH or n < ENOUGH * len(whole):
-            return None
-        unit, pattern = _EPOCH[length]
-        number = f"cast({given} as double)" if str(self.kind) == "string" else given
-        return pattern.format(number), f"values such as {self.texts[0]} ({unit} since 1970)"
-
-    def _slashed(self, given: str) -> tuple[str, str] | None:
-        matches = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
-        if len(matches) < ENOUGH * len(self.texts):
-            return None
-        month_first = any(int(m[3]) > 12 for m in matches)
-        sure = month_first or any(int(m[1]) > 12 for m in matches)
-        sep, first = matches[0][2], matches[0]
-        date = sep.join(("%m", "%d", "%Y") if month_first else ("%d", "%m", "%Y"))
-        hour = "%I" if first[8] else "%H"
-        clock = f"{first[5]}{hour}:%M" if first[5] else ""
-        clock += (":%S" if first[6] else "") + (".%f" if first[7] else "")
-        clock += " %p" if first[8] else ""
-        why = f"values such as {self.texts[0]}" + (
-            "" if sure else "; DAY OR MONTH FIRST? no value tells"
-        )
-        return f"strptime({given}, '{date}{clock}')", why
+        is_text = name == "string"
+        time = time_formats.read(self.texts, given, self.snake, is_text=is_text)
+        return None if time is None else (time.sql, time.why)
 
 
 def zone(columns: Sequence[Profile], sql: str) -> list[str]:

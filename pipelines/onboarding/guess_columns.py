@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rejse.pipelines.onboarding import personal_columns as personal
-from rejse.pipelines.onboarding import process_mining_formats
+from rejse.pipelines.onboarding import process_mining_formats, time_formats
 from rejse.pipelines.onboarding.column_profile import Profile, snake
 from rejse.transforms.schema.contract import BY_NAME, LIFECYCLES
 
@@ -20,15 +20,17 @@ NAMES: dict[str, tuple[str, ...]] = {
     "causationid": ("causation_id", "parent_id"),
     "activity": ("activity", "concept_name", "event", "event_name", "event_type", "action",
                  "activity_name", "operation", "what", "step", "ident_state", "incident_state",
-                 "state", "status", "type", "haendelse", "aktivitet", "ereignis", "evento"),
+                 "state", "status", "type", "haendelse", "haendelsestype", "aktivitet", "ereignis",
+                 "evento", "evenement", "activite", "zdarzenie", "czynnosc"),
     "touchpoint": ("touchpoint", "page", "screen", "page_name", "page_type", "url", "form"),
     "lifecycle": ("lifecycle", "lifecycle_transition", "transition", "registration_type"),
     "start_time": ("start_time", "started_at", "start", "begin", "start_timestamp"),
     "end_time": ("end_time", "ended_at", "end", "finish", "finished_at", "complete_timestamp"),
     "activity_id": ("activity_id", "handling_id", "activity_instance", "concept_instance",
                     "lifecycle_id", "task_id"),
-    "wait_s": ("wait_s", "wait_seconds", "waiting_time", "queue_seconds", "queue_time_s"),
-    "talk_s": ("talk_s", "talk_seconds", "talk_time", "duration_s"),
+    "wait_s": ("wait_s", "wait_seconds", "waiting_time", "queue_seconds", "queue_time_s",
+               "queue_time", "wait_time", "ventetid", "wartezeit"),
+    "talk_s": ("talk_s", "talk_seconds", "talk_time", "duration_s", "taletid"),
     "hold_s": ("hold_s", "hold_seconds", "hold_time"),
     "wrap_s": ("wrap_s", "wrap_seconds", "wrap_up_time", "after_call_work"),
     "owner": ("owner", "department", "org_group", "business_unit"),
@@ -52,13 +54,15 @@ NAMES: dict[str, tuple[str, ...]] = {
 #: Names of a time of the event, the best first.
 TIMES = ("time", "timestamp", "event_time", "event_timestamp", "time_timestamp", "ts", "datetime",
          "date_time", "occurred_at", "sys_updated_at", "updated_at", "created_at", "date",
-         "start_time", "started_at", "tidspunkt", "zeitpunkt", "fecha")  # fmt: skip
+         "start_time", "started_at", "tidspunkt", "tid_dato", "tid", "dato", "zeitpunkt", "datum",
+         "fecha", "horodatage", "data_i_godzina", "czas", "derived_tstamp")  # fmt: skip
 #: Names of an identity and its type, the best first.
 IDENTITIES: dict[str, tuple[str, ...]] = {
     "customer": ("customer_id", "customer", "customer_number", "client_id", "client", "user_id",
-                 "user", "userid", "uid", "member_id", "person_id", "patient_id", "contact_id"),
+                 "user", "userid", "uid", "member_id", "person_id", "patient_id", "contact_id",
+                 "requester_id", "requester", "external_reference", "domain_userid", "klient"),
     "account": ("account_id", "account", "contract_id", "policy_id"),
-    "email": ("email", "email_address", "mail"),
+    "email": ("email", "email_address", "mail", "recipient_email"),
     "phone": ("phone", "phone_number", "msisdn", "caller", "ani"),
     "cookie": ("cookie", "cookie_id", "visitor_id", "anonymous_id", "client_cookie"),
     "device": ("device_id", "device"),
@@ -190,6 +194,8 @@ def _usable(column: str, profile: Profile) -> bool:
     if profile.is_nested or wanted.type.num_fields > 0:
         return profile.is_nested and wanted.type.num_fields > 0
     if kind == "int32":
+        if column.endswith("_s") and time_formats.seconds(profile.texts, "x") is not None:
+            return True
         return all(_is_whole(text) for text in profile.texts) and bool(profile.texts)
     if column == "id":
         return is_unique(profile)
@@ -231,6 +237,8 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
         if profile.snake == process_mining_formats.LIFECYCLE:
             return process_mining_formats.transition(f"lower({text})", profile.texts)
         return f"lower({text})" if wanted.values else text
+    if column.endswith("_s") and (seconds := time_formats.seconds(profile.texts, given)):
+        return seconds
     names = {"int32": "integer", "int64": "bigint", "bool": "boolean"}
     name = names.get(str(wanted.type), str(wanted.type))
     return f"try_cast({given} as {name})"
@@ -244,7 +252,16 @@ def _same_names(out: Guesses, profiles: Sequence[Profile]) -> None:
         if known and _usable(column, profile) and out.may_be(column, profile):
             sql = _sql(column, profile, out.quote[profile.name])
             if sql is not None and out.of(column) is None:
-                out.lines.append(Guess(column, sql, "its name", (profile.name,)))
+                why = f"its name{_question(column, profile)}"
+                out.lines.append(Guess(column, sql, why, (profile.name,)))
+
+
+def _question(column: str, profile: Profile) -> str:
+    """Return what the values of a time leave open, after a semicolon."""
+    is_time = str(BY_NAME[column].type).startswith("timestamp")
+    time = profile.time_sql("x") if is_time else None
+    _, open_, question = ("", "", "") if time is None else time[1].partition("; ")
+    return f"{open_}{question}"
 
 
 def _source(out: Guesses, profiles: Sequence[Profile]) -> None:

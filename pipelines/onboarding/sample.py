@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.config.csv_options import CsvOptions
+from rejse.pipelines.config.file_layout import AS_USUAL, FileLayout
+from rejse.pipelines.onboarding import guess_csv
 from rejse.transforms.errors import MisuseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rejse.pipelines.sources.files import Shard
+
+
 ROWS = 50_000
 BLOCK = 1 << 20
+#: Bytes in which a JSON document shows the array that has its rows.
+DOCUMENT = 1 << 22
+_ARRAY = re.compile(r'\{\s*"([^"\\]+)"\s*:\s*\[\s*\{')
 _INT64 = 2**63
 
 
@@ -25,11 +35,16 @@ class SampleError(MisuseError):
 
 @dataclass(frozen=True)
 class Sample:
-    """First rows of files with equal columns: format, raw schema and rows under that schema."""
+    """First rows of files with equal columns: format, raw schema and rows under that schema.
+
+    `csv` is how CSV files are written, `array` names the array of a JSON document.
+    """
 
     files: tuple[Path, ...]
     format: str
     table: pa.Table
+    csv: guess_csv.GuessedCsv = guess_csv.NOTHING
+    array: str | None = None
 
     @property
     def schema(self) -> pa.Schema:
@@ -37,12 +52,12 @@ class Sample:
         return self.table.schema
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(shard: Shard) -> Iterator[str]:
     """Yield the lines of a file as text; invalid UTF-8 is escaped."""
-    from rejse.pipelines.sources.decompress import ByteStream
+    from rejse.pipelines.sources.files import opened
 
     rest = b""
-    with ByteStream(path) as stream:
+    with opened(shard) as stream:
         while block := stream.read(BLOCK):
             *lines, rest = (rest + block).split(b"\n")
             for line in lines:
@@ -51,18 +66,20 @@ def _lines(path: Path) -> Iterator[str]:
         yield rest.decode("utf-8", "backslashreplace")
 
 
-def _csv(path: Path, rows: int) -> pa.Schema:
-    """Read the header of a CSV file; all columns are text, and the mapping casts them."""
+def _csv(shard: Shard, rows: int) -> pa.Schema:
+    """Read the header of a text table; all columns are text, and the mapping casts them."""
     import pyarrow as pa
 
-    from rejse.pipelines.sources.decompress import ByteStream
+    from rejse.pipelines.sources.files import opened
     from rejse.pipelines.sources.read_csv import Csv
 
-    reader = Csv(pa.schema([]), "", path.name)
-    with ByteStream(path) as stream:
+    reader = Csv(pa.schema([]), "", shard.file, shard.layout.csv)
+    with opened(shard) as stream:
         next(reader.parts(stream), None)
+        if stream.fault is not None and not reader.names:
+            raise SampleError(stream.fault[1])
     if not reader.names:
-        raise SampleError(f"{path}: expected a header line, came none")
+        raise SampleError(f"{shard.path}: expected a header line, came none")
     return pa.schema([pa.field(name, pa.string()) for name in reader.names])
 
 
@@ -113,8 +130,8 @@ def _known(kind: Any) -> Any:
     return kind
 
 
-def _objects(path: Path, rows: int) -> Iterator[dict[str, Any]]:
-    for line in islice(_lines(path), rows):
+def _objects(shard: Shard, rows: int) -> Iterator[dict[str, Any]]:
+    for line in islice(_lines(shard), rows):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError):
@@ -123,30 +140,33 @@ def _objects(path: Path, rows: int) -> Iterator[dict[str, Any]]:
             yield value
 
 
-def _json(path: Path, rows: int) -> pa.Schema:
+def _json(shard: Shard, rows: int) -> pa.Schema:
     import pyarrow as pa
 
     from rejse.pipelines.config.raw_schema import parse
 
     kinds: dict[str, Any] = {}
-    for record in _objects(path, rows):
+    for record in _objects(shard, rows):
         for name, value in record.items():
             kinds[name] = _merged(kinds.get(name), _kind(value))
     if not kinds:
         raise SampleError(
-            f"{path}: expected JSON lines, one object a line; none of the first lines is one"
+            f"{shard.path}: expected objects, one a line, or in an array; none of the first lines"
+            " is one"
         )
     return pa.schema([pa.field(name, parse(_known(kind))) for name, kind in kinds.items()])
 
 
-def _parquet(path: Path, rows: int) -> pa.Schema:
+def _parquet(shard: Shard, rows: int) -> pa.Schema:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        schema = pq.read_schema(path)
+        schema = pq.read_schema(shard.path)
     except (pa.ArrowException, OSError) as fault:
-        raise SampleError(f"{path}: expected a Parquet file, it cannot be read: {fault}") from None
+        raise SampleError(
+            f"{shard.path}: expected a Parquet file, it cannot be read: {fault}"
+        ) from None
     return pa.schema(
         [
             f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
@@ -155,11 +175,9 @@ def _parquet(path: Path, rows: int) -> pa.Schema:
     )
 
 
-_SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
-    "csv": _csv,
-    "json": _json,
-    "parquet": _parquet,
-}
+_SCHEMAS: dict[str, Callable[[Shard, int], pa.Schema]] = {
+    "csv": _csv, "excel": _csv, "json": _json, "xes": _json, "ocel": _json, "parquet": _parquet,
+}  # fmt: skip
 
 
 def sample(path: Path, rows: int = ROWS) -> Sample:
@@ -168,7 +186,7 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
     Raises:
         SampleError: the file is missing, empty, or of none of the formats.
     """
-    from rejse.pipelines.sources.files import format_of
+    from rejse.pipelines.sources.files import format_of, pieces
     from rejse.pipelines.sources.listing import SourceError
 
     if not path.is_file():
@@ -177,8 +195,35 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
         kind = format_of(path)
     except SourceError as fault:
         raise SampleError(str(fault)) from None
-    schema = _distinct(_SCHEMAS[kind](path, rows))
-    return Sample((path,), kind, _rows(path, schema, rows))
+    csv = guess_csv.guess(path) if kind == "csv" else guess_csv.NOTHING
+    array = guess_array(path) if kind == "json" else None
+    layout = FileLayout(csv.options, array)
+    schema = _distinct(_SCHEMAS[kind](pieces("sample", path, layout=layout)[0], rows))
+    return Sample((path,), kind, _rows(path, schema, rows, layout), csv, array)
+
+
+def guess_array(path: Path) -> str | None:
+    """Return the name of the array of objects of a file that is one JSON document.
+
+    None where it is none, has no such array, or is an array itself.
+    """
+    from rejse.pipelines.sources.decompress import ByteStream
+
+    with ByteStream(path) as stream:
+        text = stream.read(DOCUMENT).decode("utf-8-sig", "replace").lstrip()
+    try:
+        document, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        match = _ARRAY.match(text)  # a long document, whose end is not here
+        return match[1] if match else None
+    if text[end:].strip() or not isinstance(document, dict):
+        return None
+    arrays = [
+        name
+        for name, value in document.items()
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
+    ]
+    return max(arrays, key=lambda name: len(document[name])) if arrays else None
 
 
 def _distinct(schema: pa.Schema) -> pa.Schema:
@@ -195,14 +240,14 @@ def _distinct(schema: pa.Schema) -> pa.Schema:
     return pa.schema(list(first.values()))
 
 
-def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
+def _rows(path: Path, schema: pa.Schema, rows: int, layout: FileLayout = AS_USUAL) -> pa.Table:
     """Read the first rows of a file under its schema, dictionaries decoded."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.files import pieces, read
 
     batches, left = [], rows
-    for shard in pieces("sample", path):
+    for shard in pieces("sample", path, layout=layout):
         for raw in read(shard, schema):
             batches.append(pa.Table.from_batches([raw.batch.slice(0, left)]).cast(schema))
             left -= batches[-1].num_rows
@@ -215,15 +260,18 @@ def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
     """Return a sample for each group of files with equal format and columns, in their order."""
     import pyarrow as pa
 
-    groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
+    groups: dict[tuple[str, tuple[str, ...], CsvOptions, str | None], list[Sample]] = {}
     for path in paths:
         part = sample(path, rows)
-        groups.setdefault((part.format, tuple(sorted(part.schema.names))), []).append(part)
+        key = (part.format, tuple(sorted(part.schema.names)), part.csv.options, part.array)
+        groups.setdefault(key, []).append(part)
     return [
         Sample(
             tuple(path for part in group for path in part.files),
             group[0].format,
             pa.concat_tables([g.table for g in group], promote_options="permissive")[:rows],
+            group[0].csv,
+            group[0].array,
         )
         for group in groups.values()
     ]

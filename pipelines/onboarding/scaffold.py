@@ -232,8 +232,28 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
             f'mapping = "{source.name}.sql"',
             f'schema = "{source.name}.json"',
             'disorder = "0s"  # how far its events may be out of order',
+            *_array(source.sample.array),
+            *_csv(source),
         ]
     return "\n".join([*lines, ""])
+
+
+def _array(name: str | None) -> list[str]:
+    return [] if name is None else [f"array = {_quoted(name)}  # it holds the rows of a document"]
+
+
+def _csv(source: Look) -> list[str]:
+    """Return how the files of a source are written, each guess with its reason."""
+    csv = source.sample.csv
+    if not csv.options.given():
+        return []
+    return [
+        f"[sources.{source.name}.csv]",
+        *(
+            f"{name} = {_quoted(value)}  # {' '.join(csv.reasons.get(name, '').split())}"
+            for name, value in csv.options.given().items()
+        ),
+    ]
 
 
 def _gap(looks: Sequence[Look]) -> list[str]:
@@ -381,6 +401,10 @@ def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
                 {"column": g.column, "sql": g.sql, "why": g.why} for g in source.guesses.lines
             ],
             "missing": source.guesses.missing,
+            "csv": {
+                name: {"value": value, "why": source.sample.csv.reasons.get(name, "")}
+                for name, value in source.sample.csv.options.given().items()
+            },
             "left_out": {
                 p.name: source.guesses.personal[p.name]
                 for p in source.guesses.rest
@@ -399,6 +423,7 @@ def summary(folder: Path, looks: Sequence[Look]) -> list[str]:
         rows, columns = source.sample.table.num_rows, len(source.sample.schema)
         kind = ", answers of people (experience)" if source.is_experience else ""
         lines.append(f"source {source.name}: {columns} columns, {rows:,} rows sampled{kind}")
+        lines += [f"  {'file':<16} {line}" for line in _csv(source)[1:]]
         lines += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in source.guesses.lines]
         lines += [
             f"  {column:<16} MISSING: add it to {source.name}.sql"

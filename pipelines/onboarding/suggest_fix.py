@@ -20,6 +20,7 @@ _BY_REASON = {
     "scale_upside_down": "1 as scale_min, 5 as scale_max, false as higher_is_better",
     "confidence_out_of_range": "percent / 100.0 as confidence",
     "type_mismatch": "(make the column string in the schema file, and try_cast it in the SELECT)",
+    "repeated_header": "(nothing: the line holds no event)",
     "refused_by_mapping": "(the mapping itself says so, in `reject`)",
 }
 _DAMAGED = "(the row itself is damaged; no SQL helps)"

@@ -23,6 +23,7 @@ import duckdb
 
 from rejse.expectations import one_pass
 from rejse.expectations.rules import Law, by_table, view
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import catalogue_build
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.store.carry_forward import CarriedFiles
@@ -126,6 +127,7 @@ def audit(
     report.path.parent.mkdir(parents=True, exist_ok=True)
     content = {name: value for name, value in asdict(report).items() if name != "path"}
     report.path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    place.of(store).share(f"{FOLDER}/{report.path.name}")
     return report
 
 
@@ -215,6 +217,16 @@ def _validated(
     docs: Path | None, folder: Path,
 ) -> list[Finding]:  # fmt: skip
     """Validate rules, named by table, in a process for Great Expectations alone."""
+    named = [file for of_table in files.values() for file in of_table]
+    with place.of(store).whole(named) as here:
+        return _validated_here(here, files, rules, docs, folder)
+
+
+def _validated_here(
+    store: Path, files: Mapping[str, Sequence[str]], rules: Mapping[str, Sequence[str]],
+    docs: Path | None, folder: Path,
+) -> list[Finding]:  # fmt: skip
+    """Validate rules of files that are whole below `store`."""
     database, request, answer = (folder / name for name in ("rows.duckdb", "request", "answer"))
     with duckdb.connect(str(database)) as con:
         _define(con, store, files)

@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
 from rejse.sql import SESSION, quoted
@@ -84,12 +85,16 @@ def activate(root: Path, publication: int, built: Path, continues: int | None = 
         out.flush()
         os.fsync(out.fileno())  # else a power cut may leave an empty file under the name
     making.replace(root / CURRENT)
-    if not (root / f"{BI_COPY}.wal").exists():  # never swap under a writer's log
+    at = place.of(root)
+    at.share(path(root, publication).name)
+    at.point(CURRENT, lambda text: number(text.strip()))
+    # Never swap under a writer's log. On an object store each tool reads the catalogue itself.
+    if not at.is_remote and not (root / f"{BI_COPY}.wal").exists():
         copy = root / f"{BI_COPY}.making"
         shutil.copyfile(path(root, publication), copy)
         copy.replace(root / BI_COPY)
     if continues is not None and continues < publication:
-        path(root, continues).unlink(missing_ok=True)
+        at.remove([path(root, continues)])
 
 
 def current(root: Path) -> int | None:
@@ -202,7 +207,7 @@ def is_whole(file: Path) -> bool:
 def open_whole(file: Path, copy: Path) -> duckdb.DuckDBPyConnection | None:
     """Copy a catalogue to a private folder and open it as `open_unlocked`; None if it is broken."""
     try:
-        shutil.copyfile(file, copy)
+        shutil.copyfile(place.here(file), copy)
         con = open_unlocked(copy)
         query = "select count(*) from duckdb_views() where view_name = 'publications'"
         if con.execute(query).fetchall() == [(1,)]:
@@ -219,13 +224,13 @@ def open_unlocked(file: Path) -> duckdb.DuckDBPyConnection:
 
 
 def confine(
-    con: duckdb.DuckDBPyConnection, place: Path, limits: Limits, spill: Path | None = None
+    con: duckdb.DuckDBPyConnection, store: Path, limits: Limits, spill: Path | None = None
 ) -> None:
-    """Set the limits of a catalogue's connection, and lock it down to files below `place`.
+    """Set the limits of a catalogue's connection, and lock it down to files of `store`.
 
     What exceeds the memory is spilled to the folder `spill`, which is removed with the connection.
     """
-    con.execute(f"set variable {VARIABLE} = {quoted(str(place))}")
+    con.execute(f"set variable {VARIABLE} = {quoted(place.of(store).base)}")
     if spill is not None:
         con.execute(f"set temp_directory = {quoted(str(spill))}")
     if limits.memory is not None:
@@ -234,11 +239,11 @@ def confine(
         con.execute(f"set max_temp_directory_size = {quoted(limits.spill)}")
     if limits.seconds is not None:
         con.execute(f"set max_execution_time = {max(1, round(1000 * limits.seconds))}")
-    lock_down(con, [place])
+    lock_down(con, [store])
 
 
-def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
-    """Confine the connection to the files that it lists below `places`.
+def lock_down(con: duckdb.DuckDBPyConnection, stores: Sequence[Path]) -> None:
+    """Confine the connection to the files that it lists below `stores`.
 
     No other file, network, extension or setting can be reached afterwards.
     """
@@ -247,7 +252,10 @@ def lock_down(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
         for query in _LISTS
     )
     named = dict.fromkeys(next(filter(None, listed), ()))
-    files = [f"{place}{name}" for place in places for name in named]
+    places = [place.of(store) for store in stores]
+    for at in places:
+        at.attach(con)
+    files = [f"{at.base_of(name[1:])}{name}" for at in places for name in named]
     con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     con.execute(SESSION)
     con.execute(f"set disabled_optimizers = '{DISABLED_OPTIMIZERS}'")

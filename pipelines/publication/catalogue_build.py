@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
 from rejse.pipelines.publication.catalogue import VARIABLE
 from rejse.pipelines.runtime import user_cache
@@ -259,7 +260,7 @@ def _copied(stack: contextlib.ExitStack, file: Path, present: Path) -> tuple[Any
     names = published_tables.names()
     macros = [DEFINITIONS, SHAPES, *map(_files_of, names)]
     try:
-        shutil.copyfile(present, file)
+        shutil.copyfile(place.here(present), file)
         file.chmod(0o600)
         con = stack.enter_context(_opened(file))
         query = f"select {', '.join(f'{macro}()' for macro in macros)}"
@@ -278,6 +279,7 @@ def _refresh_tables(
     before: _Content,
 ) -> None:
     """Replace the lists of files that differ, and the views of tables of another shape."""
+    place.of(root).attach(con)
     for name in published_tables.names():
         wanted = files.get(name, ())
         if _absolute(root, wanted) != before.files.get(name, []):
@@ -362,6 +364,7 @@ def define_tables(
     A table without files is a view with its columns and no rows.
     """
     shapes = _shapes(root, files)
+    place.of(root).attach(con)
     for name in published_tables.names():
         con.execute(_listing(root, name, files.get(name, ())))
         con.execute(_table_view(con, name, shapes.get(name)))
@@ -439,8 +442,8 @@ def _files_of(name: str) -> str:
 
 def _absolute(root: Path, files: Sequence[str]) -> list[str]:
     """Return files as their macro lists them in a session without the variable."""
-    base = str(root.resolve())
-    return [f"{base}/{file}" for file in files]
+    at = place.of(root)
+    return [f"{at.base_of(file)}/{file}" for file in files]
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None) -> str:
@@ -455,8 +458,11 @@ def rows_of(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequen
 
 def listed(root: Path, files: Sequence[str]) -> str:
     """Return the expression of the list of files, below the session's store."""
-    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
-    return f"[{', '.join(f'{base} || {quoted(chr(47) + file)}' for file in files)}]"
+    at = place.of(root)
+    here = f"coalesce(getvariable('{VARIABLE}'), {quoted(at.base)})"
+    bases = (here if (base := at.base_of(file)) == at.base else quoted(base) for file in files)
+    named = (f"{base} || {quoted(f'/{file}')}" for base, file in zip(bases, files, strict=True))
+    return f"[{', '.join(named)}]"
 
 
 def _rows_of(con: duckdb.DuckDBPyConnection, name: str, shape: Shape | None, paths: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import audit as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit import Audit, AuditError
@@ -96,6 +97,7 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
         store, writer.previous, PUBLICATIONS, [done.row()], writer.read_version
     )
     files = {**named, PUBLICATIONS.name: [file.path for file in publications]}
+    place.of(store).send(file.path for file in publications)  # for whom the catalogue is asked
     # A broken view or check must publish nothing.
     built = catalogue_build.build(store, number, files, done.promise_checks)
     storage.commit(
@@ -151,10 +153,20 @@ def _is_committed(store: Path, name: str) -> bool:
 def _commit_tables(
     store: Path, by_table: Mapping[str, Sequence[StagedFile]], publication: Publication
 ) -> dict[str, int]:
-    """Commit each table; return the versions, which no reader sees before publication."""
-    return {
-        table: commit_table(store, table, files, publication) for table, files in by_table.items()
-    }
+    """Commit each table; return the versions, which no reader sees before publication.
+
+    That of runs is first, which each run changes: of two writers on an object store, where the
+    others are committed several at a time, the one that is overtaken there has overtaken nobody.
+    """
+    first = RUNS.name
+    rest = [table for table in by_table if table != first]
+
+    def commit(table: str) -> int:
+        return commit_table(store, table, by_table[table], publication)
+
+    versions = {first: commit(first)}
+    versions |= zip(rest, place.of(store).all_of(commit, rest), strict=True)
+    return {table: versions[table] for table in by_table}
 
 
 def commit_table(

@@ -36,11 +36,21 @@ def cached(name: str, make: Callable[[], bytes]) -> bytes:
     return content
 
 
+def base() -> Path | None:
+    """Return the folder of the user's caches, which may not exist; None where there is no home."""
+    named = Path(os.environ.get(VARIABLE, ""))
+    with contextlib.suppress(RuntimeError):
+        return named if named.is_absolute() else Path.home() / ".cache"
+    return None
+
+
 def _folder() -> Path | None:
     """Return the private cache folder; None where there can be none."""
-    base = Path(os.environ.get(VARIABLE, ""))
-    with contextlib.suppress(OSError, RuntimeError):  # no home, or not to be written
-        folder = (base if base.is_absolute() else Path.home() / ".cache") / "rejse"
+    place = base()
+    if place is None:
+        return None
+    with contextlib.suppress(OSError):  # not to be written
+        folder = place / "rejse"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _is_own(folder.lstat(), stat.S_ISDIR):
             return folder

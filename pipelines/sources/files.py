@@ -1,7 +1,7 @@
 """Divide the files of a source into shards, and read those as Arrow batches.
 
-JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv) and Parquet; the first
-two plain, gzip or zstd, detected by their first bytes.
+JSON lines (.jsonl, .ndjson, .json with one object a line, or an array), CSV (.csv, .tsv), process
+logs in XES (.xes), each plain, gzip or zstd, detected by their first bytes; Parquet; Excel books.
 """
 
 from __future__ import annotations
@@ -13,29 +13,40 @@ from typing import Literal
 
 import pyarrow as pa
 
+from rejse.pipelines.config.csv_options import PLAIN
+from rejse.pipelines.config.file_layout import AS_USUAL, FileLayout
 from rejse.pipelines.sources import listing, read_parquet
 from rejse.pipelines.sources.decompress import ByteStream, compression
+from rejse.pipelines.sources.excel import SheetLines
+from rejse.pipelines.sources.json_array import BLANK, ArrayLines, is_array
 from rejse.pipelines.sources.listing import Source, SourceError
+from rejse.pipelines.sources.ocel import OcelLines, is_ocel
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
+from rejse.pipelines.sources.text_stream import Rewritten, TextStream, rewritten_as
+from rejse.pipelines.sources.xes import XesLines
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.ingest import rejects as refusals
 
 #: Rows of a batch at most.
 ROWS = 131_072
-Format = Literal["json", "csv", "parquet", "unknown"]
+Format = Literal["json", "csv", "parquet", "excel", "xes", "ocel", "unknown"]
 FORMATS: dict[str, Format] = {
     ".jsonl": "json", ".ndjson": "json", ".json": "json",
     ".csv": "csv", ".tsv": "csv",
-    ".parquet": "parquet", ".pq": "parquet",
+    ".parquet": "parquet", ".pq": "parquet", ".xes": "xes",
+    ".jsonocel": "ocel", ".xmlocel": "ocel", ".sqlite": "ocel",
+    ".xlsx": "excel", ".xlsm": "excel", ".xlsb": "excel", ".xls": "excel", ".ods": "excel",
 }  # fmt: skip
-TEXT: dict[Format, type[JsonLines | Csv]] = {"json": JsonLines, "csv": Csv}
+TEXT = frozenset(("json", "csv"))  # those that can be divided by lines
 NO_COLUMNS = pa.schema([])
 #: Bytes of a piece of a large text file, about.
 PIECE = 64 << 20
 #: Message for a ZIP archive.
 ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
+#: Bytes that tell a format.
+HEAD = 1 << 14
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
@@ -44,7 +55,7 @@ class Shard:
     """A piece of work: a file, some row groups of a Parquet file, or some bytes of another one.
 
     `file` is its name in positions and reports. `first_row` is the number of its first row, from 1.
-    `span` is the first byte and the end.
+    `span` is the first byte and the end. `layout` is how files of its source are laid out.
     """
 
     source: str
@@ -54,6 +65,7 @@ class Shard:
     row_groups: tuple[int, ...] = ()
     first_row: int = 1
     span: tuple[int, int] | None = None
+    layout: FileLayout = AS_USUAL
 
 
 @dataclass(frozen=True)
@@ -82,10 +94,13 @@ class RawBatch:
 
 def shards(source: Source) -> list[Shard]:
     """Return all shards of a source in a fixed order, each file once."""
-    return [shard for f in listing.files(source) for shard in pieces(f.source, f.path, f.file)]
+    listed = listing.files(source)
+    return [shard for f in listed for shard in pieces(f.source, f.path, f.file, f.layout)]
 
 
-def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
+def pieces(
+    source: str, path: Path, file: str | None = None, layout: FileLayout = AS_USUAL
+) -> list[Shard]:
     """Divide a file into shards; a file of unknown format is one shard, which `read` refuses."""
     file = file or path.name
     try:
@@ -93,7 +108,7 @@ def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
     except SourceError:
         kind = "unknown"
     if kind != "parquet":
-        return [Shard(source, path, file, kind)]
+        return [Shard(source, path, file, kind, layout=layout)]
     return [
         Shard(source, path, file, kind, chosen, first)
         for chosen, first in read_parquet.groups(path)
@@ -107,11 +122,13 @@ def split(shard: Shard, size: int = PIECE) -> list[Shard]:
     """
     if shard.format not in TEXT or shard.span or compression(shard.path):
         return [shard]
+    if not isinstance(opened(shard), ByteStream):
+        return [shard]
     end = shard.path.stat().st_size
     starts = [(0, 1)]
     if end > size:
         with ByteStream(shard.path) as stream:
-            for offset, row in TEXT[shard.format](NO_COLUMNS, "", "").boundaries(stream):
+            for offset, row in _text_reader(shard, NO_COLUMNS).boundaries(stream):
                 if offset - starts[-1][0] >= size and offset < end:
                     starts.append((offset, row))
     if len(starts) == 1:
@@ -133,17 +150,24 @@ def format_of(path: Path) -> Format:
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     kind = FORMATS.get(suffixes[-1] if suffixes else "")
-    return kind or _looks(path)
+    if kind is None:
+        return _looks(path)
+    return _looks(path) if kind == "json" and suffixes[-1] == ".json" else kind
 
 
 def _looks(path: Path) -> Format:
     with ByteStream(path) as stream:
-        head = stream.read(64)
+        head = stream.read(HEAD)
+    if is_ocel(head):
+        return "ocel"
     if head.startswith(b"PK"):
         raise SourceError(f"{path.name}: {ARCHIVE}")
+    if head.lstrip(BLANK).startswith((b"<?xml", b"<log")):
+        return "xes"
     if head.startswith(b"PAR1"):
         return "parquet"
-    return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
+    is_json = ".json" in path.name.lower() or head.lstrip(BLANK).startswith((b"{", b"[{"))
+    return "json" if is_json else "csv"
 
 
 def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterator[RawBatch]:
@@ -164,10 +188,36 @@ def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterato
             rows = None if part.rows is None else arrow(part.rows)
             yield RawBatch(shard.source, shard.file, part.first, part.batch, rows, part.rejects)
         return
-    reader = TEXT[shard.format](raw_schema, shard.source, shard.file)
-    with ByteStream(shard.path, shard.span) as stream:
+    reader = _text_reader(shard, raw_schema)
+    with opened(shard) as stream:
         for block in reader.parts(stream, first_row=shard.first_row):
             yield from _batches(shard, block.batch, block.rows, block.rejects, batch_rows)
+
+
+def _text_reader(shard: Shard, raw_schema: pa.Schema) -> JsonLines | Csv:
+    if shard.format in ("csv", "excel"):
+        return Csv(raw_schema, shard.source, shard.file, shard.layout.csv)
+    return JsonLines(raw_schema, shard.source, shard.file)
+
+
+def opened(shard: Shard) -> TextStream:
+    """Open the text of a shard, which is no Parquet file."""
+    path, layout = shard.path, shard.layout
+    if shard.span is not None:
+        return ByteStream(path, shard.span)
+    if shard.format == "excel":
+        return SheetLines(path, layout.sheet)
+    if shard.format == "xes":
+        return XesLines(path)
+    if shard.format == "ocel":
+        return OcelLines(path)
+    if shard.format == "json":
+        encoding = rewritten_as(path, PLAIN)
+        if encoding is None and (layout.array is not None or is_array(path)):
+            return ArrayLines(path, layout.array)
+        return ByteStream(path) if encoding is None else Rewritten(path, encoding, PLAIN)
+    encoding = rewritten_as(path, layout.csv)
+    return ByteStream(path) if encoding is None else Rewritten(path, encoding, layout.csv)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:

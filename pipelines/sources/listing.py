@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rejse.pipelines.config.file_layout import AS_USUAL, FileLayout
 from rejse.transforms.errors import MisuseError
 
 #: What every store has.
@@ -29,17 +30,23 @@ class Source(Protocol):
     def files(self) -> tuple[str, ...]:
         """Return the globs of its files."""
 
+    @property
+    def layout(self) -> FileLayout:
+        """Return how its files are laid out."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
     """A file of a source.
 
-    `file` is its name in positions and reports: the path below the glob's fixed part.
+    `file` is its name in positions and reports: the path below the glob's fixed part. `layout` is
+    that of the source.
     """
 
     source: str
     path: Path
     file: str
+    layout: FileLayout = AS_USUAL
 
 
 def expect_files(source: Source) -> None:
@@ -61,7 +68,8 @@ def files(source: Source) -> list[SourceFile]:
     for pattern in source.files:
         for path in _matching(pattern):
             names.setdefault(path.resolve(), path.relative_to(base).as_posix())
-    return [SourceFile(source.name, path, file) for path, file in sorted(names.items())]
+    named = sorted(names.items())
+    return [SourceFile(source.name, path, file, source.layout) for path, file in named]
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -2,7 +2,8 @@
 
 Arrow reads whole blocks whose quotes are regular (RFC 4180). A block with stray quotes, bytes
 that are no UTF-8, or a quote that is never closed is read record by record, so that only damaged
-records are refused. An unquoted empty cell is null; a quoted one is the empty text.
+records are refused. An unquoted empty cell is null; a quoted one is the empty text. Headers that
+are repeated inside a file, which was joined of several, are refused.
 """
 
 from __future__ import annotations
@@ -15,16 +16,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
+from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
 from rejse.pipelines.sources.decompress import RECORD, ByteStream
+from rejse.pipelines.sources.text_stream import TextStream
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.ingest import rejects as refusals
 
 BLOCK = 1 << 23
 DELIMITERS = ",;\t|"
 HEAD = 4096
-QUOTE, LINE, RETURN = 34, 10, 13
+LINE, RETURN = 10, 13
+#: A first line by which Excel names the delimiter.
+SEPARATOR = re.compile(rb"sep=(.)\r?\n", re.IGNORECASE)
 #: Blank lines, which are no records; within quotes they are some text.
 BLANK = re.compile(rb"\n\r?\n")
 
@@ -49,10 +55,12 @@ class Bad(NamedTuple):
 class Csv:
     """Reader of one file."""
 
-    def __init__(self, schema: pa.Schema, source: str, file: str) -> None:
-        self.schema, self.source, self.file = schema, source, file
+    def __init__(
+        self, schema: pa.Schema, source: str, file: str, options: CsvOptions = PLAIN
+    ) -> None:
+        self.schema, self.source, self.file, self.options = schema, source, file, options
         self.names: list[str] = []
-        self.delimiter = ","
+        self.delimiter, self._quote = options.delimiter or ",", ord(options.quote)
 
     def boundaries(self, stream: ByteStream) -> Iterator[tuple[int, int]]:
         """Yield where a piece can begin: an offset in the file and the number of the row there.
@@ -68,7 +76,7 @@ class Csv:
             row, rest = row + records, data[cut:]
             yield stream.position - len(rest), row
 
-    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
+    def parts(self, stream: TextStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; a piece takes the header from its file."""
         if stream.start:
             with ByteStream(stream.path) as whole:
@@ -93,25 +101,38 @@ class Csv:
             if last:
                 return
 
-    def _broken(self, stream: ByteStream, rest: bytes, row: int) -> Part:
+    def _broken(self, stream: TextStream, rest: bytes, row: int) -> Part:
         reason, detail = stream.fault or ("damaged_file", "")
         shown = rest[:HEAD].decode("utf-8", "backslashreplace")
         return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
-    def _header(self, stream: ByteStream, size: int) -> bytes:
+    def _header(self, stream: TextStream, size: int) -> bytes:
         """Read the column names; return the bytes read after them."""
-        data = stream.read(size).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        # So much that no result depends on the size of the blocks.
+        data = stream.read(max(size, 2 * RECORD)).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
             return b""
+        stated = SEPARATOR.match(data)
+        if stated:
+            data = data[stated.end() :]
         first, _, _ = data.partition(b"\n")
         counts = {mark: first.count(mark.encode()) for mark in DELIMITERS}
-        self.delimiter = max(DELIMITERS, key=lambda mark: counts[mark])
+        likely = stated[1].decode("latin-1") if stated else max(DELIMITERS, key=counts.__getitem__)
+        self.delimiter = self.options.delimiter or likely
+        if self.options.columns:
+            self.names = list(self.options.columns)
+            return data
         lines = data[:RECORD].decode("utf-8", "backslashreplace").splitlines(keepends=True)
-        reader = csv.reader(lines, delimiter=self.delimiter)
+        reader = csv.reader(lines, delimiter=self.delimiter, quotechar=self.options.quote)
         self.names = unique(next(reader))
+        for _ in range(self.options.skip_after):
+            next(reader, None)
         end = -1
         for _ in range(reader.line_num):
             end = data.find(b"\n", end + 1)
+        following = next(reader, [])
+        if len(following) == len(self.names) + 1 and not following[-1]:
+            self.names.append("")  # each line ends with a delimiter, but for the header
         return data[end + 1 :] if end >= 0 else b""
 
     def _block(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
@@ -134,8 +155,8 @@ class Csv:
             return 0, 0
         letters = np.frombuffer(data, dtype=np.uint8)
         lines = np.flatnonzero(letters == LINE)
-        if b'"' in data:
-            quotes = np.flatnonzero(letters == QUOTE)
+        if self.options.quote.encode() in data:
+            quotes = np.flatnonzero(letters == self._quote)
             if not self._paired(letters, quotes):
                 return 0, 0
             lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
@@ -152,7 +173,7 @@ class Csv:
     def _paired(self, letters: Any, quotes: Any) -> bool:
         """Return whether quotes open after a delimiter, close before one, and double inside."""
         beside = np.zeros(256, dtype=bool)
-        beside[[ord(self.delimiter), LINE, RETURN, QUOTE]] = True
+        beside[[ord(self.delimiter), LINE, RETURN, self._quote]] = True
         opens, closes = quotes[0::2], quotes[1::2]
         # A quote beside a quote is a doubled one: the one closes, the other opens again.
         before = letters[opens[opens > 0] - 1]
@@ -194,13 +215,17 @@ class Csv:
                 use_threads=False, column_names=self.names, block_size=len(data) + 64
             ),
             arrow_csv.ParseOptions(
-                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+                delimiter=self.delimiter,
+                quote_char=self.options.quote,
+                newlines_in_values=True,
+                invalid_row_handler=refuse,
             ),
             arrow_csv.ConvertOptions(
                 column_types=types,
                 # At least one column, or the number of rows would be lost.
                 include_columns=[field.name for field in wanted] or self.names[:1],
-                null_values=[""],
+                null_values=["", *self.options.nulls],
+                decimal_point=self.options.decimal,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=False,
             ),
@@ -211,6 +236,13 @@ class Csv:
         """Cast rows to the schema; absent columns are null, rows that do not fit are rejects."""
         kept = np.ones(table.num_rows, dtype=bool)
         wrong: dict[int, str] = {}
+        for place in self._headers(table):
+            kept[place] = False
+            bad.append(Bad("repeated_header", "the header again", self._line(self.names),
+                           int(rows[place])))  # fmt: skip
+        if not kept.all():
+            table, rows = table.filter(arrow(kept)), rows[kept]
+            kept = np.ones(table.num_rows, dtype=bool)
         for field in self.schema:
             if field.name in table.column_names and table.column(field.name).type != field.type:
                 for place in misfits(table.column(field.name), field.type):
@@ -231,6 +263,22 @@ class Csv:
             for field in self.schema
         ]
         return self._refused(pa.RecordBatch.from_arrays(arrays, schema=self.schema), rows, bad)
+
+    def _headers(self, table: pa.Table) -> list[int]:
+        """Return the rows whose cells are the names of their columns."""
+        names = [n for n in table.column_names if pa.types.is_string(table.schema.field(n).type)]
+        rows = np.arange(table.num_rows)
+        for name in names:
+            column = (
+                table.column(name)
+                if len(rows) == table.num_rows
+                else table.column(name).take(arrow(rows))
+            )
+            is_name = pc.fill_null(pc.equal(column, name), False).to_numpy()
+            rows = rows[is_name]
+            if not len(rows):
+                break
+        return rows.tolist() if names else []
 
     def _refused(self, batch: pa.RecordBatch, rows: Any, bad: list[Bad]) -> Part:
         bad = sorted(bad, key=lambda record: record.row)
@@ -287,7 +335,7 @@ class Csv:
     def _odd(self, raw: bytes) -> bool:
         """Return whether a record has quotes that Arrow reads otherwise."""
         letters = np.frombuffer(raw, dtype=np.uint8)
-        quotes = np.flatnonzero(letters == QUOTE)
+        quotes = np.flatnonzero(letters == self._quote)
         return bool(len(quotes)) and (len(quotes) % 2 > 0 or not self._paired(letters, quotes))
 
     def _record(
@@ -308,7 +356,11 @@ class Csv:
         try:
             if len(lines[place]) > RECORD:
                 return 1, [], ("record_too_large", f"expected at most {RECORD} bytes a record")
-            cells = next(csv.reader(texts(), delimiter=self.delimiter, strict=True))
+            cells = next(
+                csv.reader(
+                    texts(), delimiter=self.delimiter, quotechar=self.options.quote, strict=True
+                )
+            )
         except UnicodeDecodeError as fault:
             return 1, [], ("invalid_utf8", f"byte {fault.start} of the line is no UTF-8")
         except csv.Error as fault:
@@ -324,7 +376,9 @@ class Csv:
 
     def _line(self, cells: list[str]) -> str:
         out = io.StringIO()
-        csv.writer(out, delimiter=self.delimiter, lineterminator="\n").writerow(cells)
+        csv.writer(
+            out, delimiter=self.delimiter, quotechar=self.options.quote, lineterminator="\n"
+        ).writerow(cells)
         return out.getvalue()
 
 

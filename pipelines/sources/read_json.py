@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.json as arrow_json
 
 from rejse.pipelines.sources.decompress import RECORD, ByteStream
+from rejse.pipelines.sources.text_stream import TextStream
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.errors import RejseError
 from rejse.transforms.ingest import rejects as refusals
@@ -77,7 +78,7 @@ class JsonLines:
             line += block.count(b"\n")
             yield stream.position - rest, line
 
-    def parts(self, stream: ByteStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
+    def parts(self, stream: TextStream, size: int = BLOCK, first_row: int = 1) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; row numbers are line numbers of the file."""
         line, rest, skipping = first_row, b"", False
         while block := stream.block(size):

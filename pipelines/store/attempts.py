@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store import delta_store, notes
 from rejse.pipelines.store.delta_store import Publication, Writer
@@ -142,6 +143,7 @@ def _append(store: Path, line: dict[str, Any]) -> None:
         os.write(handle, b"\n" + json.dumps(line).encode())  # a torn line before it ends here
     finally:
         os.close(handle)
+    place.of(store).share(JOURNAL)
 
 
 def _lines(store: Path) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from rejse.pipelines.places import place
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.log_replay import LOG as LOG
 
@@ -85,8 +86,9 @@ def shorten(store: Path, table: str, version: int) -> list[Path]:
     obsolete = before(store, table, version)
     if obsolete:
         DeltaTable(str(store / table), version=version).create_checkpoint()
-        for path in obsolete:
-            path.unlink()
+        at = place.of(store)
+        at.send([f"{table}/{LOG}/{version:020}.checkpoint.parquet"])
+        at.remove(obsolete)
     return obsolete
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import errors, log_replay, notes, traces
 from rejse.pipelines.store.lock import locked, overtaken
@@ -119,11 +120,12 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
         StoreDamagedError: publications were lost, and this run is no `rebuild`.
     """
     with file_modes.kept(store), errors.writable(store), locked(store):
+        place.of(store).refresh(is_held=True)
         seen, lost = traces.highest(store), None
         try:
             previous = latest(store)
         except errors.StoreDamagedError:
-            if not rebuild:
+            if not rebuild or place.of(store).is_remote:  # there nothing can be set aside
                 raise
             previous, lost = _without_lost(store)
         remove_orphans(store)
@@ -131,7 +133,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
         if not _exists(store, PUBLICATIONS):
             from rejse.transforms.schema import log_tables
 
-            _open_or_create(store / PUBLICATIONS, log_tables.PUBLICATIONS.schema)
+            _make(store, PUBLICATIONS, log_tables.PUBLICATIONS.schema)
         yield Writer(store, previous, head(store, PUBLICATIONS), seen, lost)
 
 
@@ -259,15 +261,16 @@ def commit_files(
     One commit removes the other files of the table and adds those that it lacks. Where the table is
     `standing` there none is needed.
     """
-    folder, wanted = store / table, {file.path for file in files_}
+    wanted = {file.path for file in files_}
     if not _exists(store, table):
         return _create(store, table, files_, columns, run_id, number)
     state = log_replay.state(store, table)
     present = {file.path for file in state.files}
     added = [file for file in files_ if file.path not in present]
     removed = sorted(present - wanted)
-    table_at = errors.opened(folder, state.version)
-    return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
+    with _committing(store, table, state.version, added) as folder:
+        table_at = errors.opened(folder, state.version)
+        return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
 
 
 def _create(
@@ -282,14 +285,32 @@ def _create(
     from deltalake.transaction import create_table_with_add_actions
 
     (store / table).mkdir(parents=True, exist_ok=True)
-    try:
-        create_table_with_add_actions(
-            str(store / table), _shape(columns), [_action(store, file) for file in staged],
-            configuration=KEEP_LOG, commit_properties=_properties(run_id, number),
-        )  # fmt: skip
-    except DeltaError as error:
-        raise overtaken(table, -1, head(store, table)) from error
+    with _committing(store, table, -1, staged) as folder:
+        try:
+            create_table_with_add_actions(
+                str(folder), _shape(columns), [_action(store, file) for file in staged],
+                configuration=KEEP_LOG, commit_properties=_properties(run_id, number),
+            )  # fmt: skip
+        except DeltaError as error:
+            raise overtaken(table, -1, head(store, table)) from error
     return 0
+
+
+@contextlib.contextmanager
+def _committing(
+    store: Path, table: str, version: int, added: Sequence[StagedFile] = ()
+) -> Iterator[Path]:
+    """Yield the folder in which the entry after `version` is written, when its files are there.
+
+    Raises AnotherWriter where another commit was faster.
+    """
+    at = place.of(store)
+    at.send(file.path for file in added)
+    try:
+        with at.committing(table) as folder:
+            yield folder
+    except place.TakenError as error:
+        raise overtaken(table, version, version + 1) from error
 
 
 def commit(
@@ -306,10 +327,14 @@ def commit(
     `expected` is the version that the writer read. Raises AnotherWriter, and changes nothing, where
     the table has moved on or moves while this commit is made.
     """
-    table_at = _open_or_create(store / table, columns)
-    if expected is not None and table_at.version() != max(expected, 0):
-        raise overtaken(table, expected, table_at.version())
-    return transact(store, table, table_at, staged, columns, run_id, number, "overwrite", ())
+    if not _exists(store, table):
+        _make(store, table, columns)
+    version = head(store, table)
+    if expected is not None and version != max(expected, 0):
+        raise overtaken(table, expected, version)
+    with _committing(store, table, version, staged) as folder:
+        table_at = errors.opened(folder, version)
+        return transact(store, table, table_at, staged, columns, run_id, number, "overwrite", ())
 
 
 def transact(
@@ -361,18 +386,14 @@ def _shape(columns: pa.Schema) -> Any:
     return Schema.from_arrow(pa.schema([bare(column) for column in columns]))
 
 
-def _open_or_create(folder: Path, columns: pa.Schema) -> Any:
-    """Open the Delta table; make an empty one where there is none."""
+def _make(store: Path, table: str, columns: pa.Schema) -> None:
+    """Make an empty table. A writer on another machine may be faster."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
-    if not (folder / log_replay.LOG).is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(DeltaError):  # a writer on another machine was faster
-            return DeltaTable.create(
-                str(folder), _shape(columns), mode="ignore", configuration=KEEP_LOG
-            )
-    return errors.opened(folder)
+    (store / table).mkdir(parents=True, exist_ok=True)
+    with _committing(store, table, -1) as folder, contextlib.suppress(DeltaError):
+        DeltaTable.create(str(folder), _shape(columns), mode="ignore", configuration=KEEP_LOG)
 
 
 def _removal(path: str) -> Any:

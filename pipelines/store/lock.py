@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes
-from rejse.transforms.errors import BusyError
+from rejse.transforms.errors import BusyError, MisuseError
 
 LOCK = ".writer.lock"
 #: Held by the one hot core that lays provisional rows over the store.
@@ -48,6 +49,7 @@ def hot(store: Path) -> Iterator[None]:
 
     Raises AnotherHotCore at once where another process holds them.
     """
+    refuse_hot(store)
     if not store.is_dir():
         yield
         return
@@ -57,6 +59,16 @@ def hot(store: Path) -> Iterator[None]:
                 f"expected to be the only hot core on {store}, found another `rejse live` at work"
             )
         yield
+
+
+def refuse_hot(store: Path) -> None:
+    """Raise MisuseError where the store is none over which provisional rows can be laid."""
+    at = place.of(store)
+    if at.is_remote:
+        raise MisuseError(
+            f"expected a store in a folder for the hot core, came {at.base}; `rejse run`, again and"
+            " again, publishes there (cron, systemd or Airflow), or name a folder as `store`"
+        )
 
 
 @contextlib.contextmanager

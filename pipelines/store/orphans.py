@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from rejse.pipelines.places import place
 from rejse.pipelines.store import errors
 
 #: In the name of the folder of a table that was set aside because it cannot be read.
@@ -23,8 +24,8 @@ def remove_orphans(store: Path) -> list[Path]:
         named = _ever_committed(folder)
         for path in files:
             if path.name not in named:
-                path.unlink()
                 removed.append(path)
+    place.of(store).abandon(removed)
     return removed
 
 

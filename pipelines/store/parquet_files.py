@@ -12,13 +12,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rejse.pipelines.places import place
 from rejse.pipelines.store import errors
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """Open a file. Raises StoreDamagedError, also for what is read of it."""
-    with errors.reading(path), pq.ParquetFile(path) as file:
+    with errors.reading(path), pq.ParquetFile(place.here(path)) as file:
         yield file
 
 
@@ -37,10 +38,16 @@ def groups(path: Path, chosen: Sequence[int], columns: Sequence[str] | None = No
 def metadata(path: Path) -> pq.FileMetaData:
     """Read the footer of a file. Raises StoreDamagedError."""
     with errors.reading(path):
-        return pq.read_metadata(path)
+        return pq.read_metadata(_footer(path))
 
 
 def schema(path: Path) -> pa.Schema:
     """Read the columns of a file. Raises StoreDamagedError."""
     with errors.reading(path):
-        return pq.read_schema(path)
+        return pq.read_schema(_footer(path))
+
+
+def _footer(path: Path) -> Path | pa.BufferReader:
+    """Return what the footer of a file is read from: of an object its last bytes do."""
+    tail = place.tail(path)
+    return place.here(path) if tail is None else pa.BufferReader(tail)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rejse.pipelines.places import place
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store.delta_store import Publication, listed
 
@@ -34,6 +35,8 @@ def write(store: Path, run_id: str, refused: pa.Table) -> None:
 
     kept = refused.filter(arrow(valid(refused.column("payload"))))
     if not kept.num_rows:
+        return
+    if not place.of(store).keeps_private:
         return
     folder = store / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=file_modes.folder(file_modes.of(store)))

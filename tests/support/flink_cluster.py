@@ -1,14 +1,16 @@
-"""A Flink cluster on this machine: `python -m tests.support.flink_cluster COMMAND …`.
+"""A Flink cluster on this machine: `python -m tests.support.flink_cluster [COMMAND …]`.
 
 One JobManager with Beam's job server, and TaskManagers, each with a worker pool of Beam's on a host
-of its own, with folders of its own. All of it runs in a network of its own (`namespaces`), since
-job servers and worker pools listen on all interfaces and take code from whoever asks. The jars come
-from Maven: those of Beam's runner for Flink are all that a cluster needs.
+of its own, with folders that no other host sees. All of it runs in a network of its own
+(`namespaces`), since job servers and worker pools listen on all interfaces and take code from
+whoever asks. The jars come from Maven: those of Beam's runner for Flink are all that a cluster
+needs.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,13 +20,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from tests.support.jars import Jars
 from tests.support.namespaces import Host, hosts
 
 JARS = Jars(Path(__file__).parent / "flink", "flink-1.19.0", "the tests with a Flink cluster")
-JOB_PORT, REST_PORT, POOL_PORT = 8099, 8081, 50000
+#: Below 32768: whoever calls a port above it, where nobody listens yet, may get it for himself.
+JOB_PORT, REST_PORT, POOL_PORT = 8099, 8081, 10500
 #: Seconds in which the cluster must be ready, on a machine that others load.
 READY = 300
 OPENED = (
@@ -39,8 +42,9 @@ JAVA = (
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
     *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED),
 )  # fmt: skip
-#: A graph has some 120 tasks, each with network buffers: hence those sizes. The JobManager takes
-#: files from itself at localhost, so it must listen there too.
+#: A graph has some 120 tasks, each with network buffers: hence those sizes. Managed memory is where
+#: the shuffle sorts: what has one key must fit into the part of one of some twenty sorters of a
+#: slot. The JobManager takes files from itself at localhost, so it must listen there too.
 CONFIGURATION = """\
 jobmanager.rpc.address: {hub}
 jobmanager.rpc.port: 6123
@@ -53,10 +57,10 @@ taskmanager.host: {host}
 taskmanager.bind-host: {host}
 taskmanager.numberOfTaskSlots: {slots}
 taskmanager.cpu.cores: 1.0
-taskmanager.memory.flink.size: 1152m
+taskmanager.memory.flink.size: 2048m
 taskmanager.memory.task.heap.size: 256m
 taskmanager.memory.task.off-heap.size: 64m
-taskmanager.memory.managed.size: 128m
+taskmanager.memory.managed.size: 1024m
 taskmanager.memory.network.min: 512m
 taskmanager.memory.network.max: 512m
 taskmanager.memory.framework.heap.size: 128m
@@ -101,6 +105,7 @@ class Cluster:
     def __init__(self, all_hosts: Sequence[Host], folder: Path, slots: int) -> None:
         self.hub, *self.workers = all_hosts
         self.folder, self._slots = folder, slots
+        self._code: Path | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._logs: list[IO[bytes]] = []
 
@@ -146,9 +151,10 @@ class Cluster:
 
     def begin(self, name: str) -> None:
         """Start a process."""
-        host = self.hub if name in ("jobs", "server") else self.workers[int(name[-1]) - 1]
-        folder = self.folder / name
-        folder.mkdir(exist_ok=True)
+        host, folder = self._host(name), self.folder / name
+        others = [self.folder / other for other in self.names() if self._host(other) != host]
+        for place in (folder, *others):
+            place.mkdir(exist_ok=True)
         (folder / "config.yaml").write_text(
             CONFIGURATION.format(
                 hub=self.hub.address, host=host.address, rest=REST_PORT, slots=self._slots,
@@ -157,11 +163,17 @@ class Cluster:
         )  # fmt: skip
         log = (folder / "log").open("ab")
         self._logs.append(log)
-        command = self._command(name.rstrip("0123456789"), folder)
+        command = hiding(others, self._command(name.rstrip("0123456789"), folder))
         self._processes[name] = host.start(
             *command, stdout=log, stderr=log, cwd=folder,
-            env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder)},
+            env={
+                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TMPDIR": str(folder),
+                **({} if self._code is None else {"PYTHONPATH": str(self._code)}),
+            },
         )  # fmt: skip
+
+    def _host(self, name: str) -> Host:
+        return self.hub if name in ("jobs", "server") else self.workers[int(name[-1]) - 1]
 
     def _command(self, kind: str, folder: Path) -> list[str]:
         java = [*JAVA, f"-Djava.io.tmpdir={folder}", "-cp", f"{JARS.folder()}/*"]
@@ -187,6 +199,22 @@ class Cluster:
         self._end(name)
         self.begin(name)
 
+    @contextmanager
+    def of_other_code(self, folder: Path) -> Iterator[None]:
+        """Let worker pools take their code from a folder in the meantime."""
+        self._code = folder
+        try:
+            self._renew_pools()
+            yield
+        finally:
+            self._code = None
+            self._renew_pools()
+
+    def _renew_pools(self) -> None:
+        for name in self.names():
+            if name.startswith("pool"):
+                self.kill(name)
+
     def _end(self, name: str) -> None:
         process = self._processes.pop(name)
         os.killpg(process.pid, signal.SIGKILL)
@@ -202,6 +230,12 @@ class Cluster:
             self._end(name)
         for log in self._logs:
             log.close()
+
+
+def hiding(folders: Sequence[Path], command: Sequence[str]) -> list[str]:
+    """A command that finds some folders empty, as if they were on other machines."""
+    mounts = "".join(f"mount -t tmpfs none {shlex.quote(str(folder))} && " for folder in folders)
+    return ["unshare", "--mount", "--", "sh", "-c", f'{mounts}exec "$@"', "sh", *command]
 
 
 @contextmanager
@@ -221,10 +255,20 @@ def running(workers: int = 2, slots: int = 4) -> Iterator[Cluster]:
 
 
 def main(words: list[str]) -> int:
-    """Do a command on the hub of a cluster, `{options}` in it being Beam's; then end all."""
+    """Do a command on the hub of a cluster, `{options}` in it being Beam's; then end all.
+
+    Without a command it is a shell.
+    """
     with running() as cluster:
-        options: dict[str, Any] = {"{options}": cluster.options(2)}
+        options = {"{options}": cluster.options(2)}
         command = [word for given in words for word in options.get(given, [given])]
+        if not command:
+            command = [os.environ.get("SHELL", "sh")]
+            sys.stdout.write(
+                f"Flink is at {cluster.url} in this shell, whose end ends it. A run on it:\n"
+                f"  rejse run --config FOLDER -- {' '.join(cluster.options(2))}\n"
+            )
+            sys.stdout.flush()
         return subprocess.run(cluster.hub.command(*command), check=False).returncode
 
 

@@ -29,6 +29,7 @@ LAYERS = (
     ("transforms.steps",),
     ("transforms.ptransforms",),
     ("pipelines.runtime",),
+    ("pipelines.places",),
     ("pipelines.config",),
     ("pipelines.sources", "pipelines.store", "pipelines.demo"),
     ("expectations",),

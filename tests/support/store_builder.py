@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rejse.pipelines.places import place as places
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import delta_log, delta_store, errors, staging
 from rejse.pipelines.store.delta_store import Publication
@@ -210,5 +211,6 @@ def lengthen_logs(store: Path) -> None:
     for name in ("journeys", PUBLICATIONS.name):
         shape = published_tables.schema(name)
         for _ in range(delta_log.SPARE):
-            table_at = errors.opened(store / name)
-            delta_store.transact(store, name, table_at, [], shape, "none", 0, "append", [])
+            with places.of(store).committing(name) as folder:
+                table_at = errors.opened(folder)
+                delta_store.transact(store, name, table_at, [], shape, "none", 0, "append", [])

@@ -23,7 +23,7 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.identity.resolve import original_identity
 from rejse.transforms.incremental.deduplicate import dedup_sort_key
-from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, opened
+from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, is_full, opened
 from rejse.transforms.schema import contract
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
@@ -117,10 +117,16 @@ class IdFiles:
                 self._files[shard] = self._medium.begin(f"ids-{shard}")
             self._files[shard].out.write(id_records[bounds[shard] : bounds[shard + 1]].tobytes())
 
+    def full(self) -> Iterator[tuple[int, Piece]]:
+        """Finish all files where the medium wants to hold no more; yield (shard, piece) of each."""
+        if is_full(self._medium, self._files.values()):
+            yield from self.close()
+
     def close(self) -> Iterator[tuple[int, Piece]]:
         """Finish all files; yield (shard, piece) of each."""
         for part, draft in self._files.items():
             yield part, draft.finish()
+        self._files.clear()
 
 
 def read(pieces: Iterable[Piece]) -> Records:

@@ -21,7 +21,7 @@ from rejse.transforms.columnar.encoded_tables import concat, encode
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, opened
+from rejse.transforms.incremental.shuffle_media import Draft, Medium, Piece, is_full, opened
 from rejse.transforms.schema import contract as schema
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
@@ -75,7 +75,7 @@ class _Vocabulary:
 
 
 class BucketFiles:
-    """Writer of the bucket files of one bundle: `add` batches, then `close`."""
+    """Writer of the bucket files of one bundle: `add` batches and take what is `full`, `close`."""
 
     def __init__(
         self, medium: Medium, groups: int, gathered: int = GATHERED, wide: int = WIDE
@@ -95,12 +95,21 @@ class BucketFiles:
         if self._rows >= self._limit:
             self._flush()
 
+    def full(self) -> Iterator[tuple[int, Piece]]:
+        """Finish all files where the medium wants to hold no more; yield (group, piece) of each."""
+        if is_full(self._medium, (draft for draft, _ in self._files.values())):
+            yield from self._finished()
+
     def close(self) -> Iterator[tuple[int, Piece]]:
         """Finish all files; yield (group, piece) of each."""
         self._flush()
+        yield from self._finished()
+
+    def _finished(self) -> Iterator[tuple[int, Piece]]:
         for (group, _), (draft, writer) in self._files.items():
             writer.close()
             yield group, draft.finish()
+        self._files.clear()
 
     def _encoded(self, events: pa.RecordBatch) -> pa.RecordBatch:
         """Encode the coded columns of a batch, except the customer's, by their vocabularies."""

@@ -1,13 +1,15 @@
 """What carries the pieces that a bundle writes to the step that reads them.
 
 On one machine they are files in a scratch folder, and only their paths are passed on. Where workers
-share no folder they are bytes, which the shuffle of the runner carries.
+share no folder they are bytes, which the shuffle of the runner carries; a bundle of any size holds
+little of them, since they leave it when they are many.
 """
 
 from __future__ import annotations
 
+import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,8 @@ import pyarrow as pa
 
 #: A finished piece: the path of its file, or its bytes.
 Piece = str | bytes
+#: Bytes of unfinished pieces that a bundle holds in memory before they leave it, about.
+HELD = 32 << 20
 
 
 class Draft(Protocol):
@@ -33,6 +37,10 @@ class Draft(Protocol):
 class Medium(Protocol):
     """Makes pieces."""
 
+    @property
+    def most_held(self) -> int:
+        """Return how many bytes unfinished pieces may have together."""
+
     def begin(self, name: str) -> Draft:
         """Begin a piece; `name` need not be unique."""
 
@@ -42,14 +50,18 @@ class ScratchFiles:
     """Pieces are files in a folder that all steps see."""
 
     folder: Path
+    most_held: int = sys.maxsize
 
     def begin(self, name: str) -> Draft:
         """Begin a file of its own."""
         return _File(self.folder / f"{name}-{uuid.uuid4().hex}")
 
 
+@dataclass(frozen=True)
 class InMemory:
     """Pieces are bytes."""
+
+    most_held: int = HELD
 
     def begin(self, name: str) -> Draft:
         """Begin some bytes."""
@@ -71,6 +83,12 @@ class _Bytes:
 
     def finish(self) -> bytes:
         return bytes(self.out.getvalue().to_pybytes())
+
+
+def is_full(medium: Medium, drafts: Iterable[Draft]) -> bool:
+    """Return whether unfinished pieces have more bytes than a medium wants to hold."""
+    held: int = sum(draft.out.tell() for draft in drafts)
+    return held > medium.most_held
 
 
 @contextmanager

@@ -48,11 +48,14 @@ REJECTS = Table(
 REASONS: Mapping[str, str] = {
     "malformed_row": "A CSV record has another number of cells than the header, or a stray quote."
     " Correct the export: quote cells, and double the quotes within.",
+    "repeated_header": "A line of a CSV file is its header again, as where several files were"
+    " joined. Nothing is lost.",
     "not_json": "A line is no JSON in UTF-8. Correct the export: one object a line.",
     "not_an_object": "A line is JSON, but no object. Correct the export: one object a line.",
     "too_deep": "A line is nested deeper than the reader goes. Flatten it in the export.",
     "invalid_unicode": "A text has half of a surrogate pair. Correct the export.",
-    "invalid_utf8": "A text is not in UTF-8. Convert the file.",
+    "invalid_utf8": "A text is not in UTF-8. Convert the file, or state its `encoding` in"
+    " `[sources.NAME.csv]`.",
     "type_mismatch": "A value does not fit its type in the schema file. Make the column a string"
     " there, and `try_cast` it in the SELECT.",
     "not_avro": "A message is no Avro: neither a record after the number of its schema, nor a"

@@ -32,6 +32,22 @@ OTHER: Mapping[str, Any] = {
     "keep_quarantine": "77d",
     "non_persons": ["nobody"],
     "weights": {"transfer": 0.7},
+    **{
+        f"sources.web.csv.{name}": value
+        for name, value in {
+            "encoding": "cp1252",
+            "delimiter": ";",
+            "quote": "'",
+            "decimal": ",",
+            "skip": 2,
+            "skip_after": 2,
+            "comment": "#",
+            "nulls": ["NULL"],
+            "columns": ["a", "b"],
+        }.items()
+    },
+    "sources.web.array": "tickets",
+    "sources.web.sheet": "May",
     "promise_checks": {"claim": "check.sql"},
     "sources.web.files": "*.jsonl",
     "sources.web.kind": "customers",

@@ -126,7 +126,7 @@ def test_version_stays_otherwise(folder: Path, name: str, old: str, new: str) ->
         ('gap = "20d"', "gap = 20", "windows.gap: expected a duration with its unit"),
         ('gap = "20d"', 'gapp = "20d"', "windows.gapp: is no setting; did you mean gap?"),
         ('store = "store"', 'stroe = "store"', "stroe: is no setting; did you mean store"),
-        ('disorder = "10s"', "speed = 1", "known are archive, declares, disorder, files"),
+        ('disorder = "10s"', "zzz = 1", "known are archive, array, csv, declares"),
         ("reasked_info", "reasked", "weights: expected one of"),
         ("0.5", "1.5", r"weight in \(0, 0.95\]"),
         ('mapping = "web.sql"', "", "sources.web.mapping: is needed"),

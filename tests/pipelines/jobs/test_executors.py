@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import worker_pool
+from rejse.pipelines.jobs import graph, worker_pool
 from rejse.pipelines.jobs.gather_links import gather_links
+from rejse.pipelines.jobs.ingest_steps import Read
+from rejse.pipelines.jobs.plan import GROUPS_PER_WORKER, Plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
-from rejse.pipelines.sources import files
+from rejse.pipelines.sources import files, shards
+from rejse.pipelines.sources.read_json import BLOCK
 from rejse.transforms.identity.erasure import Erased
 from tests.support import equal_stores, strategies
 from tests.support.company import company
@@ -85,6 +88,46 @@ def test_the_made_company_is_the_same(made: Path, tmp_path: Path) -> None:
         assert different == [], how
 
 
+def test_beam_divides_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are wide, so that few of them have more than a block of a reader."""
+    text = lines([{**row(n), "note": "x" * 65_536} for n in range(5 * BLOCK // (2 * 65_536))])
+    project = installation(tmp_path, {"log.jsonl": text})
+    spans, process, split = [], Read.process, shards.split
+
+    def noting(self: Read, shard: Any) -> Any:
+        spans.append(shard.span)
+        return process(self, shard)
+
+    monkeypatch.setattr(Read, "process", noting)
+    monkeypatch.setattr(shards, "split", lambda shard: files.split(shard, BLOCK // 2))
+    in_pieces = run(project, RunRequest(complete=True, **BEAM))
+    assert len(spans) == 3 and all(spans)
+    monkeypatch.setattr(shards, "split", split)
+    here = project.model_copy(update={"store": tmp_path / "whole"})
+    whole = run(here, RunRequest(complete=True, **LOCAL[0]))
+    assert spans[3:] == [None]
+    assert in_pieces.counts == whole.counts
+    compared = equal_stores.compare(project.store, here.store)
+    assert [str(table) for table in compared if table.differences] == []
+
+
+def test_a_runner_of_many_workers_has_groups_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups, score_step = [], graph.score_step
+
+    def noting(plan: Plan) -> Any:
+        groups.append((plan.groups, plan.parts))
+        return score_step(plan)
+
+    monkeypatch.setattr(graph, "score_step", noting)
+    project = installation(tmp_path, {"log.jsonl": lines([row(n) for n in range(9)])})
+    options = [*BEAM["beam_args"], "--parallelism=3"]
+    result = run(project, RunRequest(complete=True, beam_args=options))
+    assert groups == [(2 * GROUPS_PER_WORKER, 2 * GROUPS_PER_WORKER)]
+    assert result.counts["kept"] == 9
+
+
 def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
     rows = [row(n, identity=f"person {n % 7}", channel=f"device {n % 20}") for n in range(60)]
     texts = {f"{n}.jsonl": lines(rows[n::3]) for n in range(3)}
@@ -92,7 +135,7 @@ def test_the_links_that_rows_give_are_the_same(tmp_path: Path) -> None:
     linked = "'web' as channel, channel as previousidentity, 'device' as previousidentitytype"
     (tmp_path / "map.sql").write_text(SELECT.replace("channel", linked))
     project = settings.load(tmp_path)
-    shards = files.shards(project.sources["crm"])
-    here, pooled = (gather_links(project, shards, Erased(), 2**62, n) for n in (1, 2))
+    pieces = files.shards(project.sources["crm"])
+    here, pooled = (gather_links(project, pieces, Erased(), 2**62, n) for n in (1, 2))
     assert here.num_rows > 7
     assert pooled.equals(here)

@@ -314,8 +314,8 @@ def test_files_of_unlike_columns_are_sources_of_their_own(tmp_path: Path) -> Non
         ("a.csv", b"", "expected a header"),
         ("a.zip", b"PK\x03\x04", "unpack"),
         ("a.parquet", b"PAR1 no PAR1", "Parquet file"),
-        ("a.json", b"[\n]\n", "expected JSON lines"),
-        ("a.jsonl", b"  ", "expected JSON lines"),
+        ("a.json", b"[\n]\n", "expected objects, one a line"),
+        ("a.jsonl", b"  ", "expected objects, one a line"),
     ],
 )
 def test_what_is_no_log_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from rejse.pipelines.places import place
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock, staging
 from rejse.pipelines.store.lock import AnotherWriter
-from tests.support import processes, store_builder
+from tests.support import objects, processes, store_builder
 from tests.support.crashes import Crash, crash_after
 
 
@@ -182,7 +183,10 @@ def test_a_second_writer_on_this_machine_is_told_at_once(tmp_path: Path) -> None
 
 
 def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
 ) -> None:
     """Two machines: the lock does not reach, the commit does."""
     store_builder.copied(tmp_path)
@@ -190,9 +194,13 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
     monkeypatch.setattr(delta_store, "remove_orphans", lambda _: [])
     with publish.writing(tmp_path) as slow:
         files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
-        store_builder.published(tmp_path, number=2)
-        with pytest.raises(AnotherWriter, match="publications"):
+        other = tmp_path
+        if form == "objects":  # each machine has a folder of its own
+            other = objects.elsewhere(tmp_path, tmp_path_factory.mktemp("other"))
+        store_builder.published(other, number=2)
+        with pytest.raises(AnotherWriter, match="published meanwhile"):
             publish.publish(slow, files, store_builder.run_of(3), audit=None)
+    place.of(tmp_path).refresh(is_held=False)
     newest = delta_store.latest(tmp_path)
     assert newest is not None and newest.run_id == "run-2"
     assert counts(tmp_path)["journeys"] == 3

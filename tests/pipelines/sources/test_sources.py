@@ -13,6 +13,7 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
+from rejse.pipelines.config.file_layout import AS_USUAL
 from rejse.pipelines.sources import files, listing, read_parquet
 from rejse.pipelines.sources.listing import SourceError
 from rejse.transforms.ingest.rejects import REJECT_SCHEMA
@@ -21,7 +22,7 @@ from tests.support.edge import RAW, json_lines, raw_rows
 
 
 def source(*globs: Path | str) -> Any:
-    return SimpleNamespace(name="crm", files=tuple(str(glob) for glob in globs))
+    return SimpleNamespace(name="crm", files=tuple(str(glob) for glob in globs), layout=AS_USUAL)
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -31,9 +31,11 @@ def through(
 ) -> dict[int, pa.Table]:
     """Batches written to bucket files and read again, by group."""
     files = BucketFiles(medium, groups, **limits)
+    pieces: dict[int, list[Piece]] = {}
     for part in batches:
         files.add(part)
-    pieces: dict[int, list[Piece]] = {}
+        for group, piece in files.full():
+            pieces.setdefault(group, []).append(piece)
     for group, piece in files.close():
         pieces.setdefault(group, []).append(piece)
     return {group: read(pieces_of_group) for group, pieces_of_group in pieces.items()}
@@ -85,7 +87,7 @@ def test_buckets_of_different_batches_go_to_the_same_group(people: list[str]) ->
     groups=st.sampled_from((1, 3, 4096)),
     gathered=st.sampled_from((1, 5, 1_000)),
     wide=st.sampled_from((0, 1, 2, 1_000)),
-    on_disk=st.booleans(),
+    held=st.sampled_from((None, 0, 1_000_000)),
 )
 def test_what_goes_in_comes_out(
     tmp_path_factory: pytest.TempPathFactory,
@@ -93,7 +95,7 @@ def test_what_goes_in_comes_out(
     groups: int,
     gathered: int,
     wide: int,
-    on_disk: bool,
+    held: int | None,
 ) -> None:
     rows = [
         [
@@ -103,7 +105,7 @@ def test_what_goes_in_comes_out(
         for rows_of_batch in batches
     ]
     whole = [builders.table(rows_given).combine_chunks().to_batches()[0] for rows_given in rows]
-    medium = ScratchFiles(tmp_path_factory.mktemp("buckets")) if on_disk else InMemory()
+    medium = ScratchFiles(tmp_path_factory.mktemp("buckets")) if held is None else InMemory(held)
     groups_read = through(medium, whole, groups, gathered=gathered, wide=wide)
     assert rows_of(groups_read.values()) == rows_of(whole)
     for group, table in groups_read.items():
@@ -118,6 +120,19 @@ def test_bucket_files_of_different_columns_are_one_table() -> None:
         *(groups_read.column(c).to_pylist() for c in ("customer_key", "intent")), strict=True
     )
     assert dict(pairs) == {builders.key_of("ann"): None, builders.key_of("ben"): "bill"}
+
+
+def test_a_bundle_of_any_size_holds_little() -> None:
+    """Pieces in memory leave it before the bundle ends; each can be read alone."""
+    files, n_read, most = BucketFiles(InMemory(2_000), 3, gathered=1), 0, 0
+    for _ in range(20):
+        files.add(batch(PEOPLE, intent="bill"))
+        pieces = list(files.full())
+        n_read += sum(read([piece]).num_rows for _, piece in pieces)
+        most = max([most, *(len(piece) for _, piece in pieces)])
+        assert sum(draft.out.tell() for draft, _ in files._files.values()) <= 2_000
+    assert n_read + sum(read([piece]).num_rows for _, piece in files.close()) == 20 * len(PEOPLE)
+    assert 0 < most < 8_000
 
 
 def test_a_vocabulary_is_written_once_a_file(tmp_path: Path) -> None:
