@@ -98,7 +98,7 @@ def project() -> dict[str, list[str]]:
 def test_what_run_needs_is_no_extra() -> None:
     own = {canonicalize_name(Requirement(line).name) for line in project()[""]}
     assert {"great-expectations", "duckdb-engine", "sqlalchemy", "apache-beam"} <= own
-    assert set(project()) == {"", "calibrate", "dev", "kafka", "otel"}
+    assert set(project()) == {"", "calibrate", "dev", "kafka", "objects", "otel"}
 
 
 def test_the_lock_has_all_that_is_required() -> None:
