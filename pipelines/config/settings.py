@@ -48,6 +48,7 @@ from rejse.pipelines.config.field_types import (
     Share,
     Views,
     digest,
+    expand,
     placed,
     text_of,
 )
@@ -56,6 +57,7 @@ from rejse.pipelines.config.key_file import KEY_VARIABLE as KEY_VARIABLE
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.config.surveys import SurveySettings
 from rejse.pipelines.config.texts import TextSettings
+from rejse.pipelines.places import client
 from rejse.pipelines.runtime.file_modes import Mode
 from rejse.transforms.schema.parameters import (
     DAY,
@@ -123,13 +125,7 @@ class Source(Frozen):
         globs = [value] if isinstance(value, str) else value
         if not isinstance(globs, list | tuple) or not globs:
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
-        for glob in globs:
-            if isinstance(glob, str) and "://" in glob:
-                raise ValueError(
-                    f"expected paths of this machine, came {glob}; rejse reads no object store as a"
-                    " source: copy its files to a folder, or mount it"
-                )
-        return tuple(str(placed(glob, info)) for glob in globs)
+        return tuple(_glob(glob, info) for glob in globs)
 
     @field_validator("options", mode="before")
     @classmethod
@@ -192,6 +188,14 @@ def _compiled(sql: str, raw_schema: Any, source: str, kind: str) -> Any:
     from rejse.transforms.ingest.mapping import SourceMapping
 
     return SourceMapping(sql, raw_schema, source, INPUTS[kind].contract).close()
+
+
+def _glob(glob: Any, info: ValidationInfo) -> str:
+    """Return a glob below the configuration's folder, or one of an object store as it is."""
+    if not isinstance(glob, str) or not client.is_address(glob):
+        return str(placed(glob, info))
+    client.checked(expand(glob).partition("*")[0].rpartition("/")[0])
+    return expand(glob)
 
 
 class Operational(Frozen):

@@ -19,7 +19,7 @@ from rejse.pipelines.sources import listing, read_parquet
 from rejse.pipelines.sources.decompress import ByteStream, compression
 from rejse.pipelines.sources.excel import SheetLines
 from rejse.pipelines.sources.json_array import BLANK, ArrayLines, is_array
-from rejse.pipelines.sources.listing import Source, SourceError
+from rejse.pipelines.sources.listing import Source, SourceError, SourceFile
 from rejse.pipelines.sources.ocel import OcelLines, is_ocel
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
@@ -55,7 +55,8 @@ class Shard:
     """A piece of work: a file, some row groups of a Parquet file, or some bytes of another one.
 
     `file` is its name in positions and reports. `first_row` is the number of its first row, from 1.
-    `span` is the first byte and the end. `layout` is how files of its source are laid out.
+    `span` is the first byte and the end. `layout` is how files of its source are laid out,
+    `address` where the object is whose copy the file is.
     """
 
     source: str
@@ -66,6 +67,7 @@ class Shard:
     first_row: int = 1
     span: tuple[int, int] | None = None
     layout: FileLayout = AS_USUAL
+    address: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,23 +97,30 @@ class RawBatch:
 def shards(source: Source) -> list[Shard]:
     """Return all shards of a source in a fixed order, each file once."""
     listed = listing.files(source)
-    return [shard for f in listed for shard in pieces(f.source, f.path, f.file, f.layout)]
+    return [shard for file in listed for shard in of_file(file)]
 
 
 def pieces(
     source: str, path: Path, file: str | None = None, layout: FileLayout = AS_USUAL
 ) -> list[Shard]:
     """Divide a file into shards; a file of unknown format is one shard, which `read` refuses."""
-    file = file or path.name
+    return of_file(SourceFile(source, path, file or path.name, layout))
+
+
+def of_file(given: SourceFile) -> list[Shard]:
+    """Divide a file of a source into shards, as `pieces` does."""
     try:
-        kind = format_of(path)
+        kind = format_of(given.path)
     except SourceError:
         kind = "unknown"
+    whole = Shard(
+        given.source, given.path, given.file, kind, layout=given.layout, address=given.address
+    )
     if kind != "parquet":
-        return [Shard(source, path, file, kind, layout=layout)]
+        return [whole]
     return [
-        Shard(source, path, file, kind, chosen, first)
-        for chosen, first in read_parquet.groups(path)
+        replace(whole, row_groups=chosen, first_row=first)
+        for chosen, first in read_parquet.groups(given.path)
     ]
 
 

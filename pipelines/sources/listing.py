@@ -6,10 +6,14 @@ import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rejse.pipelines.config.file_layout import AS_USUAL, FileLayout
+from rejse.pipelines.places.client import is_address
 from rejse.transforms.errors import MisuseError
+
+if TYPE_CHECKING:
+    from rejse.pipelines.sources.object_files import ObjectFile
 
 #: What every store has.
 LOG_OF_A_STORE = "publications/_delta_log"
@@ -40,19 +44,20 @@ class SourceFile:
     """A file of a source.
 
     `file` is its name in positions and reports: the path below the glob's fixed part. `layout` is
-    that of the source.
+    that of the source; `address` is where an object is, whose copy the file is.
     """
 
     source: str
     path: Path
     file: str
     layout: FileLayout = AS_USUAL
+    address: str | None = None
 
 
 def expect_files(source: Source) -> None:
     """Raise SourceError where a glob of the source finds no file."""
     for pattern in source.files:
-        if not _matching(pattern):
+        if not (_objects(pattern) if is_address(pattern) else _matching(pattern)):
             raise SourceError(
                 f"source {source.name}: expected files at {pattern}, found none;"
                 " correct `files` in rejse.toml"
@@ -61,15 +66,46 @@ def expect_files(source: Source) -> None:
 
 def files(source: Source) -> list[SourceFile]:
     """Return the existing files of a source in a fixed order, each once."""
-    names: dict[Path, str] = {}
-    if not source.files:
+    return [*_local_files(source), *_object_files(source)]
+
+
+def _local_files(source: Source) -> list[SourceFile]:
+    patterns = [pattern for pattern in source.files if not is_address(pattern)]
+    if not patterns:
         return []
-    base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
-    for pattern in source.files:
+    names: dict[Path, str] = {}
+    base = os.path.commonpath([_fixed(pattern) for pattern in patterns])
+    for pattern in patterns:
         for path in _matching(pattern):
             names.setdefault(path.resolve(), path.relative_to(base).as_posix())
     named = sorted(names.items())
     return [SourceFile(source.name, path, file, source.layout) for path, file in named]
+
+
+def _object_files(source: Source) -> list[SourceFile]:
+    """Return the objects of a source; their names are what differs in their addresses."""
+    patterns = [pattern for pattern in source.files if is_address(pattern)]
+    if not patterns:
+        return []
+    objects = {file.address: file.path for pattern in patterns for file in _objects(pattern)}
+    base = os.path.commonpath([_fixed(_without_scheme(pattern)) for pattern in patterns])
+    return [
+        SourceFile(
+            source.name, path, os.path.relpath(_without_scheme(address), base), source.layout,
+            address,
+        )
+        for address, path in sorted(objects.items())
+    ]  # fmt: skip
+
+
+def _without_scheme(address: str) -> str:
+    return address.partition("://")[2]
+
+
+def _objects(pattern: str) -> list[ObjectFile]:
+    from rejse.pipelines.sources import object_files
+
+    return object_files.matching(pattern)
 
 
 def _matching(pattern: str) -> list[Path]:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rejse.pipelines.places.client import is_address
 from rejse.pipelines.sources.kafka import topics
 from rejse.pipelines.sources.kafka.topics import Offsets, TopicShard
 
@@ -34,7 +35,7 @@ _POSITION = re.compile(
 
 
 class Place(NamedTuple):
-    """A file of a source, with an absolute `path`, or a partition of its topic."""
+    """A file of a source, with an absolute `path`, an object, or a partition of its topic."""
 
     source: str
     path: str
@@ -118,8 +119,8 @@ def look(
 
 
 def place_of(shard: Any) -> Place:
-    """Return the place of a piece of a file or of a partition."""
-    return Place(shard.source, str(shard.path))
+    """Return the place of a piece of a file, of an object or of a partition."""
+    return Place(shard.source, getattr(shard, "address", None) or str(shard.path))
 
 
 def files_of(positions: Positions) -> dict[Place, Position]:
@@ -258,7 +259,8 @@ def located(
             if offsets := topics.parse(text):  # else it is read from its start
                 out[Place(source, path)] = offsets
             continue
-        path = os.path.normpath(root / name.removeprefix(f"{source}:"))
+        is_object = is_address(path)
+        path = path if is_object else os.path.normpath(root / path)
         out[Place(source, path)] = parse(text) or Position(-1, -1)
     return out
 
@@ -287,7 +289,7 @@ def published(settings: Settings, positions: Positions) -> dict[str, str]:
 
 
 def _seen(place: Place, root: str, is_beside: bool) -> str:
-    if topics.is_partition(place.path):
+    if topics.is_partition(place.path) or is_address(place.path):
         return place.path
     if is_beside or place.path.startswith(f"{root}/"):
         return Path(os.path.relpath(place.path, root)).as_posix()

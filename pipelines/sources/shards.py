@@ -31,7 +31,7 @@ def pieces(given: SourceFile | TopicShard) -> list[Shard]:
     """Divide a file into pieces to read; a partition stays as it is."""
     if isinstance(given, TopicShard):
         return [given]
-    return [*files.pieces(given.source, given.path, given.file, given.layout)]
+    return [*files.of_file(given)]
 
 
 def partitions(source: Source, answer: float = broker.ANSWER) -> list[TopicShard]:
