@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rejse.transforms.errors import RejseError
+
 #: File of a working copy that says of which object store.
 MARK = ".place.json"
 #: Times of files of a working copy (nanoseconds since 1970): of one of which only the size is here,
@@ -23,7 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class TakenError(Exception):
+class TakenError(RejseError):
     """Another writer has written this entry of a log first."""
 
 
