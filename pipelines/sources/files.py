@@ -45,6 +45,8 @@ NO_COLUMNS = pa.schema([])
 PIECE = 64 << 20
 #: Message for a ZIP archive.
 ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
+#: Names of files with an object a line.
+LINES = frozenset({".jsonl", ".ndjson"})
 #: Bytes that tell a format.
 HEAD = 1 << 14
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
@@ -220,6 +222,8 @@ def opened(shard: Shard) -> TextStream:
         return XesLines(path)
     if shard.format == "ocel":
         return OcelLines(path)
+    if shard.format == "json" and layout.array is None and _has_lines(path):
+        return ByteStream(path)
     if shard.format == "json":
         encoding = rewritten_as(path, PLAIN)
         if encoding is None and (layout.array is not None or is_array(path)):
@@ -227,6 +231,11 @@ def opened(shard: Shard) -> TextStream:
         return ByteStream(path) if encoding is None else Rewritten(path, encoding, PLAIN)
     encoding = rewritten_as(path, layout.csv)
     return ByteStream(path) if encoding is None else Rewritten(path, encoding, layout.csv)
+
+
+def _has_lines(path: Path) -> bool:
+    """Return whether a file's name says that it has an object a line."""
+    return not LINES.isdisjoint(suffix.lower() for suffix in path.suffixes)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:

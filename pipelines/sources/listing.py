@@ -13,7 +13,7 @@ from rejse.pipelines.places.client import is_address
 from rejse.transforms.errors import MisuseError
 
 if TYPE_CHECKING:
-    from rejse.pipelines.sources.object_files import ObjectFile
+    from rejse.pipelines.places.source_objects import ObjectFile
 
 #: What every store has.
 LOG_OF_A_STORE = "publications/_delta_log"
@@ -103,9 +103,9 @@ def _without_scheme(address: str) -> str:
 
 
 def _objects(pattern: str) -> list[ObjectFile]:
-    from rejse.pipelines.sources import object_files
+    from rejse.pipelines.places import source_objects
 
-    return object_files.matching(pattern)
+    return source_objects.matching(pattern)
 
 
 def _matching(pattern: str) -> list[Path]:

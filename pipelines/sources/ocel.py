@@ -168,10 +168,10 @@ def _sqlite(path: Path) -> Log:
                 raise LookupError(f"no table {table}")
             quoted = table.replace('"', '""')
             rows = con.execute(f'select * from "{quoted}"')
-            names = [column[0] for column in rows.description]
+            names = [column[0].removeprefix("ocel_") for column in rows.description]
             for values in rows:
                 row = dict(zip(names, values, strict=True))
-                name, time = row.pop("ocel_id"), row.pop("ocel_time")
+                name, time = row.pop("id"), row.pop("time")
                 known = {key: value for key, value in row.items() if value is not None}
                 log.events.append(Event(name, kind, time, known, objects.get(name, [])))
     return log

@@ -122,7 +122,7 @@ def test_a_key_that_others_can_read_is_refused_with_what_mends_it(
     ("store", "message"),
     [
         ('[store]\nmode = "all"', "store_mode"),
-        ('[store]\npath = "s"\nmod = "group"', "expected path and mode, came mod"),
+        ('[store]\npath = "s"\nmod = "group"', "expected path, mode and local, came mod"),
     ],
 )
 def test_a_wrong_mode_is_said(tmp_path: Path, store: str, message: str) -> None:

@@ -15,8 +15,8 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.file_layout import AS_USUAL
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
-from rejse.pipelines.places import client
-from rejse.pipelines.sources import listing, object_files
+from rejse.pipelines.places import client, source_objects
+from rejse.pipelines.sources import listing
 from tests.support.installation import installation, lines, row
 from tests.support.s3_server import BUCKET
 
@@ -54,21 +54,21 @@ def put(base: str, name: str, content: str) -> None:
 def test_a_glob_names_objects(cache: Path, base: str, glob: str, expected: list[str]) -> None:
     for name in ("a.jsonl", "b.jsonl", "in/c.jsonl", "in/deep/d.jsonl", "a.jsonl.bak"):
         put(base, name, name)
-    matched = object_files.matching(f"{base}/{glob}")
+    matched = source_objects.matching(f"{base}/{glob}")
     assert [file.address.removeprefix(f"{base}/") for file in matched] == expected
     assert [file.path.read_text() for file in matched] == expected
 
 
 def test_an_object_is_copied_once_for_each_of_its_versions(cache: Path, base: str) -> None:
     put(base, "a.jsonl", "one")
-    (first,) = object_files.matching(f"{base}/*.jsonl")
-    (again,) = object_files.matching(f"{base}/*.jsonl")
+    (first,) = source_objects.matching(f"{base}/*.jsonl")
+    (again,) = source_objects.matching(f"{base}/*.jsonl")
     assert first == again and first.path.stat().st_ino == again.path.stat().st_ino
     put(base, "a.jsonl", "two")
-    (changed,) = object_files.matching(f"{base}/*.jsonl")
+    (changed,) = source_objects.matching(f"{base}/*.jsonl")
     assert changed.path.read_text() == "two" and not first.path.exists()
     obstore.delete(client.at(base), "a.jsonl")
-    assert object_files.matching(f"{base}/*.jsonl") == []
+    assert source_objects.matching(f"{base}/*.jsonl") == []
     assert not [path for path in cache.rglob("*") if path.is_file()]
     assert all(stat.S_IMODE(p.stat().st_mode) == 0o700 for p in (cache / "rejse-sources").iterdir())
 
