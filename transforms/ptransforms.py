@@ -31,32 +31,41 @@ class Apply(beam.PTransform):  # type: ignore[misc]
         return elements | work.with_outputs(*self._step.outputs, main=KEPT)
 
 
-class _StepFn(beam.DoFn):  # type: ignore[misc]
-    """It travels with the version of its code: a worker looks at that before at the step."""
+class Travelling(beam.DoFn):  # type: ignore[misc]
+    """A DoFn with one part, which travels with the version of its code.
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
+    A worker compares that before it looks at the part. Raises WorkerVersionError there.
+    """
+
+    def __init__(self, part: Any) -> None:
+        self._part = part
 
     def __getstate__(self) -> tuple[str, bytes]:
-        return code_version(), pickle.dumps(self._step)
+        return code_version(), pickle.dumps(self._part)
 
     def __setstate__(self, state: tuple[str, bytes]) -> None:
-        planned, step = state
+        planned, part = state
         refuse_other(planned)
-        self._step = pickle.loads(step)
+        self._part = pickle.loads(part)
+
+
+class _StepFn(Travelling):
+    """Runs a step."""
+
+    _part: Step
 
     def setup(self) -> None:
-        self._step.setup()
+        self._part.setup()
 
     def start_bundle(self) -> None:
-        self._step.start_bundle()
+        self._part.start_bundle()
 
     def process(self, element: Any) -> Iterator[Any]:
-        for name, value in self._step.process(element):
+        for name, value in self._part.process(element):
             yield value if name == KEPT else beam.pvalue.TaggedOutput(name, value)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for name, value in self._step.finish_bundle():
+        for name, value in self._part.finish_bundle():
             windowed = beam.transforms.window.GlobalWindows.windowed_value(value)
             yield windowed if name == KEPT else beam.pvalue.TaggedOutput(name, windowed)
 
@@ -65,5 +74,5 @@ class _StepWithSides(_StepFn):
     """Beam takes any number of side inputs for a wrong type where there are none."""
 
     def process(self, element: Any, *sides: Any) -> Iterator[Any]:
-        for name, value in self._step.process(element, *sides):
+        for name, value in self._part.process(element, *sides):
             yield value if name == KEPT else beam.pvalue.TaggedOutput(name, value)

@@ -14,6 +14,9 @@ from pydantic import Field, field_validator, model_validator
 
 from rejse.pipelines.config.field_types import Frozen, Ingest
 
+#: What a delimiter is likely to be.
+DELIMITERS = ",;\t|"
+
 
 class CsvOptions(Frozen):
     """How CSV files are written."""

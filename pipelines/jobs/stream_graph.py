@@ -39,7 +39,7 @@ from rejse.pipelines.jobs.stream_values import (
 )
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources.kafka.topics import TopicShard
-from rejse.transforms.code_version import code_version, refuse_other
+from rejse.transforms.ptransforms import Travelling
 
 #: Offset that no partition reaches.
 NO_END = 2**62
@@ -53,21 +53,6 @@ GATHER = 0.1
 ANSWERS = "experience"
 #: Milliseconds are what all runners keep of a time.
 MILLISECOND = 1_000
-
-
-class _Travelling(beam.DoFn):  # type: ignore[misc]
-    """A DoFn with one part; the version of its code is compared before that is read."""
-
-    def __init__(self, part: Any) -> None:
-        self._part = part
-
-    def __getstate__(self) -> tuple[str, bytes]:
-        return code_version(), pickle.dumps(self._part)
-
-    def __setstate__(self, state: tuple[str, bytes]) -> None:
-        planned, part = state
-        refuse_other(planned)
-        self._part = pickle.loads(part)
 
 
 class _Tracker(OffsetRestrictionTracker):  # type: ignore[misc]
@@ -94,7 +79,7 @@ class _Partitions(beam.transforms.core.RestrictionProvider):  # type: ignore[mis
         """Drop what is left when the graph is drained: it is read again from the publication."""
 
 
-class Read(_Travelling):
+class Read(Travelling):
     """Partitions -> (group, rows of it that have arrived), without end.
 
     A call reads for `CALL` seconds and leaves the rest to the next: so checkpoints come between.
@@ -131,7 +116,7 @@ class Read(_Travelling):
         tracker.defer_remainder(Duration(0))
 
 
-class Restore(_Travelling):
+class Restore(Travelling):
     """Partitions of the topics that are written -> (group, what it has written), to their end.
 
     So a job that begins anew knows what an earlier one has written, without a savepoint.
@@ -144,7 +129,7 @@ class Restore(_Travelling):
         yield from self._part.written(partition)
 
 
-class Score(_Travelling):
+class Score(Travelling):
     """(group, rows) -> messages, by the hot step; see `stream_values.Scorer`.
 
     Rows are gathered until a timer fires, so that a step takes the more the later it is: under load
@@ -235,7 +220,7 @@ class Score(_Travelling):
         yield from outcome.records
 
 
-class Write(_Travelling):
+class Write(Travelling):
     """Messages -> topics; a bundle ends when the brokers have its messages."""
 
     _part: Writer

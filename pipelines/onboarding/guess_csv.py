@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
+from rejse.pipelines.config.csv_options import DELIMITERS, PLAIN, CsvOptions
 
 #: Bytes and records that are looked at; lines before a header at most.
 HEAD, RECORDS, PREAMBLE = 1 << 18, 200, 30
-DELIMITERS = ",;\t|"
 #: Bytes that Windows' Western encoding leaves undefined.
 UNDEFINED = bytes((0x81, 0x8D, 0x8F, 0x90, 0x9D))
 #: Words that programs write for no value, and people do not.

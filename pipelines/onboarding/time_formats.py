@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ENOUGH = 0.95
@@ -86,8 +86,8 @@ def seconds(texts: Sequence[str], quoted: str) -> str | None:
     return f"cast(epoch(try_cast({quoted} as interval)) as integer)"
 
 
-def _share(flags: object) -> float:
-    listed = list(flags)  # type: ignore[call-overload]
+def _share(flags: Iterable[bool]) -> float:
+    listed = list(flags)
     return sum(listed) / len(listed) if listed else 0.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import date, datetime, time, timedelta
 from itertools import islice
 from pathlib import Path
@@ -24,7 +24,7 @@ class SheetLines(Rewriting):
         super().__init__(path)
         self._sheet = sheet
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes, None, None]:
         """Yield some rows at a time."""
         try:
             rows = iter(sheet_rows(self.path, self._sheet))

@@ -24,7 +24,7 @@ from rejse.pipelines.sources.ocel import OcelLines, is_ocel
 from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
-from rejse.pipelines.sources.text_stream import Rewritten, TextStream, rewritten_as
+from rejse.pipelines.sources.text_stream import Rewriting, Rewritten, TextStream, rewritten_as
 from rejse.pipelines.sources.xes import XesLines
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.ingest import rejects as refusals
@@ -133,7 +133,7 @@ def split(shard: Shard, size: int = PIECE) -> list[Shard]:
     """
     if shard.format not in TEXT or shard.span or compression(shard.path):
         return [shard]
-    if not isinstance(opened(shard), ByteStream):
+    if _rewriting(shard) is not None:
         return [shard]
     end = shard.path.stat().st_size
     starts = [(0, 1)]
@@ -213,9 +213,14 @@ def _text_reader(shard: Shard, raw_schema: pa.Schema) -> JsonLines | Csv:
 
 def opened(shard: Shard) -> TextStream:
     """Open the text of a shard, which is no Parquet file."""
+    return _rewriting(shard) or ByteStream(shard.path, shard.span)
+
+
+def _rewriting(shard: Shard) -> Rewriting | None:
+    """Return the stream that rewrites the text of a shard; None where it is read as it is."""
     path, layout = shard.path, shard.layout
     if shard.span is not None:
-        return ByteStream(path, shard.span)
+        return None
     if shard.format == "excel":
         return SheetLines(path, layout.sheet)
     if shard.format == "xes":
@@ -223,14 +228,13 @@ def opened(shard: Shard) -> TextStream:
     if shard.format == "ocel":
         return OcelLines(path)
     if shard.format == "json" and layout.array is None and _has_lines(path):
-        return ByteStream(path)
-    if shard.format == "json":
-        encoding = rewritten_as(path, PLAIN)
-        if encoding is None and (layout.array is not None or is_array(path)):
-            return ArrayLines(path, layout.array)
-        return ByteStream(path) if encoding is None else Rewritten(path, encoding, PLAIN)
-    encoding = rewritten_as(path, layout.csv)
-    return ByteStream(path) if encoding is None else Rewritten(path, encoding, layout.csv)
+        return None
+    options = PLAIN if shard.format == "json" else layout.csv
+    encoding = rewritten_as(path, options)
+    if encoding is not None:
+        return Rewritten(path, encoding, options)
+    is_document = shard.format == "json" and (layout.array is not None or is_array(path))
+    return ArrayLines(path, layout.array) if is_document else None
 
 
 def _has_lines(path: Path) -> bool:

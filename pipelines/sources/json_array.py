@@ -7,7 +7,7 @@ is that of the row.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from rejse.pipelines.sources.decompress import RECORD, ByteStream
@@ -32,7 +32,7 @@ class ArrayLines(Rewriting):
         super().__init__(path)
         self._name, self._size = None if name is None else name.encode(), size
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes, None, None]:
         """Yield an element at a time, each a line."""
         scan = _Scan(self._name)
         with ByteStream(self.path) as stream:

@@ -19,14 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 
-from rejse.pipelines.config.csv_options import PLAIN, CsvOptions
+from rejse.pipelines.config.csv_options import DELIMITERS, PLAIN, CsvOptions
 from rejse.pipelines.sources.decompress import RECORD, ByteStream
 from rejse.pipelines.sources.text_stream import TextStream
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.ingest import rejects as refusals
 
 BLOCK = 1 << 23
-DELIMITERS = ",;\t|"
 HEAD = 4096
 LINE, RETURN = 10, 13
 #: A first line by which Excel names the delimiter.
@@ -267,18 +266,13 @@ class Csv:
     def _headers(self, table: pa.Table) -> list[int]:
         """Return the rows whose cells are the names of their columns."""
         names = [n for n in table.column_names if pa.types.is_string(table.schema.field(n).type)]
-        rows = np.arange(table.num_rows)
+        are_names = np.ones(table.num_rows, dtype=bool) if names else np.zeros(0, dtype=bool)
         for name in names:
-            column = (
-                table.column(name)
-                if len(rows) == table.num_rows
-                else table.column(name).take(arrow(rows))
-            )
-            is_name = pc.fill_null(pc.equal(column, name), False).to_numpy()
-            rows = rows[is_name]
-            if not len(rows):
+            is_name = pc.fill_null(pc.equal(table.column(name), name), False)
+            are_names &= is_name.to_numpy()
+            if not are_names.any():
                 break
-        return rows.tolist() if names else []
+        return list(np.flatnonzero(are_names).tolist())
 
     def _refused(self, batch: pa.RecordBatch, rows: Any, bad: list[Bad]) -> Part:
         bad = sorted(bad, key=lambda record: record.row)

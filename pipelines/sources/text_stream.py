@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from types import TracebackType
 
 from rejse.pipelines.config.csv_options import CsvOptions
 from rejse.pipelines.sources.decompress import ByteStream
@@ -36,21 +35,14 @@ class Rewriting(ABC):
         self._ready, self._given = b"", 0
 
     @abstractmethod
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes, None, None]:
         """Yield the bytes, in whole lines."""
 
     def __enter__(self) -> Rewriting:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        close = getattr(self._blocks, "close", None)
-        if close is not None:
-            close()
+    def __exit__(self, *fault: object) -> None:
+        self._blocks.close()
 
     @property
     def position(self) -> int:
@@ -85,7 +77,7 @@ class Rewritten(Rewriting):
         self._options, self._skip = options, options.skip
         self._decoder = codecs.getincrementaldecoder(encoding)(errors="backslashreplace")
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes, None, None]:
         """Yield some whole lines at a time."""
         rest = ""
         with ByteStream(self.path) as stream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -24,7 +24,7 @@ CASE = "case:"
 class XesLines(Rewriting):
     """The events of a log."""
 
-    def blocks(self) -> Iterator[bytes]:
+    def blocks(self) -> Generator[bytes, None, None]:
         """Yield some events at a time."""
         lines: list[bytes] = []
         with ByteStream(self.path) as stream:

@@ -13,7 +13,7 @@ from rejse.transforms.steps import Accept
 
 def test_a_worker_of_the_same_version_takes_the_step() -> None:
     taken = pickle.loads(pickle.dumps(ptransforms._StepFn(Accept())))
-    assert isinstance(taken._step, Accept)
+    assert isinstance(taken._part, Accept)
 
 
 def test_a_worker_of_another_version_refuses_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
