@@ -6,12 +6,15 @@ AWS_ENDPOINT_URL, GOOGLE_SERVICE_ACCOUNT, AZURE_STORAGE_ACCOUNT_NAME, ...): they
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from rejse.transforms.errors import MisuseError, StoreError
@@ -96,3 +99,26 @@ def reaching(url: str, *, may_lack: bool = False) -> Iterator[None]:
             " region and endpoint in the environment, such as AWS_ACCESS_KEY_ID, AWS_REGION,"
             " AWS_ENDPOINT_URL"
         ) from None
+
+
+def download(at: Any, name: str, path: Path) -> None:
+    """Copy an object of a client to a file. Raises FileNotFoundError where there is none."""
+    import obstore
+
+    got = obstore.get(at, name)
+    with replacing(path) as out:
+        for part in got:
+            out.write(part)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[io.BufferedWriter]:
+    """Write a file under another name, and give it its own when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.making")
+    try:
+        with draft.open("wb") as out:
+            yield out
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)

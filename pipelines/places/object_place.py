@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 import os
 import re
@@ -350,15 +349,11 @@ class ObjectPlace(Place):
 
     def fetch(self, path: Path) -> None:
         """Get an object whole; see `Place.fetch`. Raises FileNotFoundError where it has gone."""
-        import obstore
 
         name = path.relative_to(self.folder).as_posix()
         try:
             with reaching(self.url, may_lack=True):
-                got = obstore.get(self._client, name)
-                with _replacing(path) as out:
-                    for part in got:
-                        out.write(part)
+                client.download(self._client, name, path)
                 os.utime(path, ns=(COPIED, COPIED))
         except FileNotFoundError:
             path.unlink(missing_ok=True)
@@ -445,18 +440,5 @@ def _without_bytes(path: Path, size: int) -> None:
 
 
 def _written(path: Path, content: Any) -> None:
-    with _replacing(path) as out:
+    with client.replacing(path) as out:
         out.write(content)
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[io.BufferedWriter]:
-    """Write a file under another name, and give it its own when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.making")
-    try:
-        with draft.open("wb") as out:
-            yield out
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)

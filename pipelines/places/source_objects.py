@@ -94,20 +94,15 @@ def _folder(base: str) -> Path:
 
 def _copied(at: Any, base: str, folder: Path, listed: Any) -> ObjectFile:
     """Return an object with a copy of its version, made where there is none."""
-    import obstore
-
     name, tag = listed["path"], listed["e_tag"] or str(listed["last_modified"])
     version = hashlib.sha256(f"{name}\n{tag}".encode()).hexdigest()[:16]
     path = folder / version / Path(name).name
     if not path.exists() or path.stat().st_size != listed["size"]:
         path.parent.mkdir(exist_ok=True, mode=0o700)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.making")
-        with reaching(f"{base}/{name}"), draft.open("wb") as out:
-            for part in obstore.get(at, name):
-                out.write(part)
+        with reaching(f"{base}/{name}"):
+            client.download(at, name, path)
         changed = int(listed["last_modified"].timestamp()) * 1_000_000_000
-        os.utime(draft, ns=(changed, changed))
-        draft.rename(path)
+        os.utime(path, ns=(changed, changed))
         (path.parent / ".name").write_text(name, encoding="utf-8")
     return ObjectFile(f"{base}/{name}", path)
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 from xml.sax.saxutils import quoteattr
 
+from rejse.pipelines.reporting.output_file import replacing
 from rejse.transforms.errors import MisuseError
 
 #: Columns of a step and, under `case:`, of its journey; the first four are the event's own.
@@ -53,6 +52,8 @@ def write(con: Any, out: Path, mode: int) -> int:
 
     Raises:
         MisuseError: the name tells no format.
+
+    Raises also what `replacing` raises.
     """
     writers = {".xes": _xes, ".jsonocel": _ocel, ".json": _ocel}
     plain = out.with_suffix("") if out.suffix == ".gz" else out
@@ -60,26 +61,10 @@ def write(con: Any, out: Path, mode: int) -> int:
         raise MisuseError(
             f"expected a name that ends with {', '.join(writers)} (and .gz), came {out.name}"
         )
-    with _opened(out, mode) as file:
-        return writers[plain.suffix](con, file)
-
-
-@contextmanager
-def _opened(out: Path, mode: int) -> Iterator[IO[str]]:
-    draft = out.with_name(f"{out.name}.making")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as raw:
-            if out.suffix == ".gz":
-                with gzip.open(raw, "wt", encoding="utf-8", newline="\n") as packed:
-                    yield packed
-            else:
-                with open(raw.fileno(), "w", encoding="utf-8", closefd=False) as text:
-                    yield text
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replacing(out, mode, "log", "journeys.xes") as unfinished:
+        opener = gzip.open if out.suffix == ".gz" else open
+        with opener(unfinished, "wt", encoding="utf-8", newline="\n") as file:
+            return writers[plain.suffix](con, file)
 
 
 def _journeys(con: Any) -> Iterator[tuple[Row, Iterable[Row]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from rejse.pipelines.reporting.html import cards, drawings, explanation, queries
 from rejse.pipelines.reporting.html.emotion_curve import emotion_curve
 from rejse.pipelines.reporting.html.headline import headline
 from rejse.pipelines.reporting.html.queries import Figures, Row
+from rejse.pipelines.reporting.output_file import replacing
 from rejse.pipelines.runtime.text_safety import DASH, clean
 
 FOLDER = Path(__file__).resolve().parent
@@ -32,21 +32,8 @@ def write(con: Any, out: Path, title: str = "Journey report", mode: int = 0o600)
         FileNotFoundError: the folder does not exist.
         IsADirectoryError: `out` is a folder.
     """
-    if out.is_dir():
-        raise IsADirectoryError(
-            f"expected a file to write the report to, came the folder {out};"
-            f" such as {out / 'report.html'}"
-        )
-    if not out.parent.is_dir():
-        raise FileNotFoundError(
-            f"expected a folder to write the report to, found no {out.parent}; make it first"
-        )
-    page = render(queries.read(con), title)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    unfinished.touch(mode)
-    unfinished.chmod(mode)  # whatever was there, and whatever the process masks
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(out)
+    with replacing(out, mode, "report", "report.html") as unfinished:
+        unfinished.write_text(render(queries.read(con), title), encoding="utf-8")
     return out
 
 

@@ -195,11 +195,7 @@ def test_of_eight_machines_at_once_one_publishes_and_the_others_are_told(
         )
         for n in range(WRITERS)
     ]
-    for writer in writers:
-        writer.start()
-    reports = [results.get(timeout=600) for _ in range(WRITERS * ROUNDS)]
-    for writer in writers:
-        writer.join()
+    reports = processes.reports(writers, results, WRITERS * ROUNDS)
     won = sorted(number for what, number in reports if what == "published")
     assert won == list(range(2, ROUNDS + 2)), "one winner a round, each on the last one's"
     assert {code for what, code in reports if what != "published"} == {75}

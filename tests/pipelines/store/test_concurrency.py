@@ -127,11 +127,7 @@ def test_of_eight_writers_at_once_one_wins_and_the_others_are_told(
         forks.Process(target=work, args=(str(tmp_path), n, ROUNDS, barrier, results))
         for n in range(WRITERS)
     ]
-    for writer in writers:
-        writer.start()
-    reports = [results.get(timeout=600) for _ in range(WRITERS * ROUNDS)]
-    for writer in writers:
-        writer.join()
+    reports = processes.reports(writers, results, WRITERS * ROUNDS)
     won = sorted(number for what, number in reports if what == "published")
     assert won == list(range(2, ROUNDS + 2)), "one winner a round, each on the last one's"
     refused = [outcome for outcome in reports if outcome[0] != "published"]
