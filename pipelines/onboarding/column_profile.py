@@ -116,17 +116,20 @@ class Profile:
 
     def time_sql(self, quoted: str) -> tuple[str, str] | None:
         """Return SQL that reads the column as a time, and why; None where it holds no times."""
+        time = self.time(quoted)
+        return None if time is None else (time.sql, time.why)
+
+    def time(self, quoted: str) -> time_formats.ReadTime | None:
+        """Return how the column is read as a time; None where it holds no times."""
         name = str(self.kind)
         if name.startswith(("timestamp", "date")):
-            return quoted, f"its type {name}"
+            return time_formats.ReadTime(quoted, f"its type {name}")
         if not self.texts or self.is_nested or name == "bool":
             return None
         given = quoted
         if self.missing is not None:
             given = f"nullif({quoted}, '{self.missing}')"
-        is_text = name == "string"
-        time = time_formats.read(self.texts, given, self.snake, is_text=is_text)
-        return None if time is None else (time.sql, time.why)
+        return time_formats.read(self.texts, given, self.snake, is_text=name == "string")
 
 
 def zone(columns: Sequence[Profile], sql: str) -> list[str]:

@@ -259,9 +259,8 @@ def _same_names(out: Guesses, profiles: Sequence[Profile]) -> None:
 def _question(column: str, profile: Profile) -> str:
     """Return what the values of a time leave open, after a semicolon."""
     is_time = str(BY_NAME[column].type).startswith("timestamp")
-    time = profile.time_sql("x") if is_time else None
-    _, open_, question = ("", "", "") if time is None else time[1].partition("; ")
-    return f"{open_}{question}"
+    time = profile.time("x") if is_time else None
+    return f"; {time.question}" if time is not None and time.question else ""
 
 
 def _source(out: Guesses, profiles: Sequence[Profile]) -> None:

@@ -56,11 +56,21 @@ NAMED = re.compile(r"(^|_)(time|date|timestamp|ts|at|on|tid|dato|datum|zeit|fech
 
 @dataclass(frozen=True)
 class ReadTime:
-    """SQL that reads a column as a time, why, and whether day and month could be told apart."""
+    """SQL that reads a column as a time, what shows that, and what the values leave open."""
 
     sql: str
-    why: str
-    is_sure: bool = True
+    shown: str
+    question: str = ""
+
+    @property
+    def why(self) -> str:
+        """Return the reason, with the question."""
+        return "; ".join(filter(None, (self.shown, self.question)))
+
+    @property
+    def is_sure(self) -> bool:
+        """Return whether day and month could be told apart."""
+        return not self.question
 
 
 def read(texts: Sequence[str], given: str, name: str, *, is_text: bool) -> ReadTime | None:
@@ -128,10 +138,10 @@ def _written(cells: Sequence[str], given: str) -> ReadTime | None:
     if len(formats) > FORMATS:
         return None
     is_sure = month_first or day_first or not numeric
-    why = f"values such as {cells[0]}" + ("" if is_sure else "; DAY OR MONTH FIRST? no value tells")
+    question = "" if is_sure else "DAY OR MONTH FIRST? no value tells"
     quoted = [f"'{f}'" for f in formats]
     listed = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
-    return ReadTime(f"strptime({given}, {listed})", why, is_sure)
+    return ReadTime(f"strptime({given}, {listed})", f"values such as {cells[0]}", question)
 
 
 def _are_words(match: re.Match[str]) -> bool:
